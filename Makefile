@@ -1,0 +1,89 @@
+# `make help` lists the targets. Each sets up what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: book test notebooks lab clean help
+
+# One thread each: the notebooks that run side by side do not fight for cores,
+# and sums do not depend on how many cores there are.
+export OMP_NUM_THREADS := 1
+# User-level Jupyter settings stay out of what is stored and compared.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>&- && echo $$p && break; done)
+PY := .venv/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SPHINX := -n -W --keep-going
+STEP = @printf '\n== %s\n'
+
+book: .venv/.installed  ## build the site into _build/html
+	$(STEP) 'building the site'
+	@# A warning is reported once and then lies in the doctrees: without them the next run is red too.
+	.venv/bin/jupyter-book build . $(SPHINX) || { rm -rf _build/.doctrees; exit 1; }
+	@echo "Open _build/html/book/index.html"
+
+# The site is built apart from `make book`'s, from nothing: no page of a deleted
+# chapter is left over, and the book you are reading stays as it is.
+SITE := _build/test/_build/html
+test: .venv/.installed  ## everything that must be green
+	$(STEP) '1/4 style: ruff'
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(STEP) '2/4 site: every page from scratch, warnings are errors'
+	rm -rf _build/test
+	.venv/bin/jupyter-book build . --path-output _build/test $(SPHINX) --all --quiet
+	$(STEP) '3/4 package, guards and site: pytest'
+	ATTNLIB_SITE=$(SITE) $(PY) -m pytest
+	$(STEP) '4/4 notebooks: every cell run again and compared with its stored output'
+	$(PY) -m pytest --nbval --nbval-current-env -n 2 --dist loadfile notebooks
+	$(STEP) 'all green'
+
+# Run on a copy that replaces the stored notebook only when it is complete: a
+# failing cell loses no outputs. No times and no Python patch version are
+# stored, so a second run changes nothing.
+ALL := $(sort $(basename $(notdir $(wildcard notebooks/*.md))))
+RUNS := $(addprefix run-,$(or $(CHAPTER),$(ALL)))
+.PHONY: $(RUNS)
+notebooks: $(RUNS)  ## run every chapter and store its outputs; CHAPTER=softmax for one
+$(RUNS): run-%: .venv/.installed
+	$(STEP) 'running notebooks/$*.md'
+	@test -f notebooks/$*.md || { echo "There is no chapter '$*'. There are: $(ALL)" >&2; exit 1; }
+	@tmp=notebooks/.$*.tmp.ipynb; trap 'rm -f "$$tmp"' EXIT; rm -f "$$tmp"; \
+	if test -f notebooks/$*.ipynb; then cp notebooks/$*.ipynb "$$tmp"; fi; \
+	$(PY) -m jupytext --quiet --to ipynb --update --output "$$tmp" notebooks/$*.md && \
+	$(PY) -m nbconvert --log-level WARN --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False "$$tmp" && \
+	$(PY) -m jupytext --quiet --update-metadata '{"language_info": null}' "$$tmp" && \
+	mv "$$tmp" notebooks/$*.ipynb
+
+lab: .venv/.installed-lab  ## open the notebooks in JupyterLab
+	$(PY) -m jupyter lab notebooks
+
+clean:  ## remove everything that was made: the site, the virtual environment, caches
+	rm -rf .venv _build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find attnlib tests book notebooks -name __pycache__ -prune -exec rm -rf {} +
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# -- the virtual environment, made once and filled again when its lists change --
+
+.venv/pyvenv.cfg:
+	$(STEP) 'making .venv'
+	@test -n '$(PYTHON)' || { echo 'No python3 was found: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+	  "Python 3.11 or newer is needed, $(PYTHON) is %d.%d: make PYTHON=python3.11" % v[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo 'This Python cannot make virtual environments (on Debian: apt install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
+	$(STEP) 'installing the package, the book and the tests (some minutes the first time)'
+	$(INSTALL) -e '.[book,test]'
+	@touch $@
+
+.venv/.installed-lab: .venv/.installed
+	$(STEP) 'installing JupyterLab'
+	$(INSTALL) -e '.[lab]'
+	@touch $@

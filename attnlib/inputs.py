@@ -1,0 +1,110 @@
+"""The checks of arguments, in one place: a ValueError that names the argument.
+
+Shapes and dtypes are always checked. Values are read only in eager mode: reading them inside a
+``torch.func`` transform or under ``torch.compile`` would break the transform.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["require_integer", "require_kurtosis", "require_logits", "require_probabilities",
+           "require_same"]  # fmt: skip
+
+
+def _values_may_be_read() -> bool:
+    # PyTorch offers no public name for the second question.
+    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+
+
+def _require_rows(name: str, x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} must be float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(
+            f"{name} must have at least one entry along its last axis, got shape {tuple(x.shape)}"
+        )
+
+
+def _refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
+    """Raise if any entry is bad, showing the first such value and its index."""
+    if bad.any():
+        index = tuple(bad.nonzero()[0].tolist())
+        raise ValueError(f"{name} holds {what}: {x[index]} at index {index}")
+
+
+def require_finite(name: str, x: Any) -> None:
+    """Real rows: float32 or float64, a non-empty last axis, no NaN, no ±inf."""
+    _require_rows(name, x)
+    if _values_may_be_read():
+        _refuse(name, x, ~x.isfinite(), "a value that is not finite")
+
+
+def require_logits(name: str, z: Any) -> None:
+    """Rows of logits: as ``require_finite``, but −inf marks a masked entry.
+
+    A row of −inf alone has no softmax and is refused.
+    """
+    _require_rows(name, z)
+    if _values_may_be_read():
+        _refuse(name, z, z.isnan() | (z == math.inf), "NaN or +inf")
+        masked = (z == -math.inf).all(dim=-1)
+        if masked.any():
+            row = tuple(masked.nonzero()[0].tolist())
+            raise ValueError(f"{name} is -inf in every entry of row {row}: nothing to attend to")
+
+
+def require_probabilities(name: str, y: Any) -> None:
+    """Probability rows: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
+    require_finite(name, y)
+    if _values_may_be_read():
+        _refuse(name, y, y < 0, "a negative probability")
+        total = y.sum(dim=-1)
+        # √eps: half the digits. Rows summed in any order pass, a forgotten factor does not.
+        off = (total - 1).abs() > torch.finfo(y.dtype).eps ** 0.5
+        if off.any():
+            row = tuple(off.nonzero()[0].tolist())
+            raise ValueError(f"{name} must sum to 1 along its last axis; row {row} sums to "
+                             f"{total[row].item()}")  # fmt: skip
+
+
+def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
+    """Equal shapes and dtypes: nothing is broadcast or promoted."""
+    if a.shape != b.shape:
+        raise ValueError(f"{name_a} and {name_b} must have the same shape, got "
+                         f"{tuple(a.shape)} and {tuple(b.shape)}")  # fmt: skip
+    if a.dtype != b.dtype:
+        raise ValueError(f"{name_a} and {name_b} must have the same dtype, got "
+                         f"{a.dtype} and {b.dtype}")  # fmt: skip
+
+
+def require_kurtosis(name: str, kurtosis: Any) -> float:
+    """A plain kurtosis E x⁴/(E x²)²: a finite number, at least 1 by Jensen's inequality."""
+    real = isinstance(kurtosis, numbers.Real) and not isinstance(kurtosis, bool)
+    try:
+        value = float(kurtosis) if real else math.nan
+    except OverflowError:
+        value = math.inf
+    if not 1 <= value < math.inf:
+        raise ValueError(f"{name} must be a finite kurtosis, at least 1; got {kurtosis!r}")
+    return value
+
+
+def require_integer(name: str, value: Any, least: int) -> int:
+    """An integer, at least ``least``; a float or bool is refused, even 2.0."""
+    boolean = isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool
+    try:
+        number = least - 1 if boolean else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}")
+    return number

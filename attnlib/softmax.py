@@ -1,0 +1,101 @@
+"""The derivative of softmax: its matrix, its product with a vector, and its size."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attnlib.inputs import require_finite, require_logits, require_probabilities, require_same
+
+__all__ = ["jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
+
+
+def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
+    r"""The matrix J of ∂yᵢ/∂zₖ for y = softmax(z), one for each row.
+
+    .. math:: J = \operatorname{diag}(y) - y y^\top, \qquad y = \operatorname{softmax}(z)
+
+    Serves the claim ``softmax-jacobian``. J is symmetric, so the convention for rows and
+    columns does not matter. It holds n² numbers: to multiply by J, use ``softmax_vjp``.
+
+    Args:
+        z: logits [..., n], float32 or float64. −inf marks a masked entry: its row and column
+            of J are 0.
+
+    Returns:
+        J [..., n, n], in the dtype of z. Absolute rounding error of a few eps; where y is
+        within eps of one-hot, the diagonal is rounded to 0.
+
+    Raises:
+        ValueError: z is not a float32 or float64 tensor with n ≥ 1, holds NaN or +inf, or has
+            a row of −inf alone.
+
+    >>> softmax_jacobian(torch.zeros(2, dtype=torch.float64))  # y = (½, ½)
+    tensor([[ 0.2500, -0.2500],
+            [-0.2500,  0.2500]], dtype=torch.float64)
+    """
+    require_logits("z", z)
+    y = torch.softmax(z, dim=-1)
+    return torch.diag_embed(y) - y[..., :, None] * y[..., None, :]
+
+
+def softmax_vjp(y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+    r"""The vector–Jacobian product Jᵀg from the probabilities alone, without the matrix J.
+
+    .. math:: J^\top g = y \odot (g - \langle g, y\rangle \mathbf 1)
+
+    Serves the claim ``softmax-jacobian``: this is the backward pass of softmax, O(n) a row.
+    Since J is symmetric it is the forward derivative J g as well.
+
+    Args:
+        y: probability rows [..., n], float32 or float64: y = softmax(z).
+        g: ∂L/∂y, of the same shape and dtype.
+
+    Returns:
+        ∂L/∂z [..., n]; every row sums to 0 up to rounding.
+
+    Raises:
+        ValueError: shapes or dtypes differ, y has a negative entry or a row whose sum is off 1
+            by more than √eps, or g is not finite.
+
+    >>> y = torch.tensor([0.5, 0.25, 0.25])
+    >>> softmax_vjp(y, torch.tensor([4.0, 0.0, 0.0]))
+    tensor([ 1.0000, -0.5000, -0.5000])
+    """
+    require_probabilities("y", y)
+    require_finite("g", g)
+    require_same("y", y, "g", g)
+    return y * (g - (g * y).sum(dim=-1, keepdim=True))
+
+
+def jacobian_norm_bounds(
+    y: Float[Tensor, "*b n"],
+) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+    r"""Bounds of the largest eigenvalue of J = diag(y) − yyᵀ, without an eigensolver.
+
+    .. math::
+        \max\bigl(\max_i y_i(1-y_i),\; y_{(2)}\bigr) \;\le\; \lambda_{\max}(J) \;\le\;
+        \min\bigl(2\max_i y_i(1-y_i),\; y_{(1)}\bigr)
+
+    with y₍ₖ₎ the k-th largest entry (y₍₂₎ = 0 if n = 1). Serves the claim
+    ``softmax-lipschitz``; the chapter proves all four. λ_max is also the Euclidean norm of J,
+    hence the local Lipschitz constant of softmax.
+
+    Args:
+        y: probability rows [..., n], float32 or float64.
+
+    Returns:
+        (lower, upper), each [...].
+
+    Raises:
+        ValueError: y is not made of probability rows (see ``softmax_vjp``).
+
+    >>> jacobian_norm_bounds(torch.tensor([0.5, 0.5, 0.0]))  # λ_max = ½, both bounds tight
+    (tensor(0.5000), tensor(0.5000))
+    """
+    require_probabilities("y", y)
+    spread = (y * (1 - y)).amax(dim=-1)
+    top = y.topk(min(2, y.shape[-1]), dim=-1).values
+    second = top[..., 1] if y.shape[-1] > 1 else torch.zeros_like(spread)
+    return torch.maximum(spread, second), torch.minimum(2 * spread, top[..., 0])

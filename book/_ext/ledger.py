@@ -1,0 +1,133 @@
+"""The directive ``{claims-ledger}``: every claim, its verdict and what was seen to fail.
+
+Computed at build time from ``attnlib/claims.yml`` and from the records that the claim blocks
+left in the stored outputs of the notebooks. Whatever does not fit together is a warning, and
+the book is built with warnings as errors.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+import attnlib.checks
+from attnlib.checks import VERDICTS, load_claims, stored_records
+
+logger = logging.getLogger(__name__)
+
+
+def plain(text: str) -> str:
+    """Text that means itself: every character that Markdown could read is escaped."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def badge(verdict: str, count: str = "") -> str:
+    return f'<span class="verdict verdict-{verdict.replace(" ", "-")}">{count}{verdict}</span>'
+
+
+def plural(n: int, thing: str) -> str:
+    return f"{n} {thing}" + "s" * (n != 1)
+
+
+def title(notebook: Path) -> str:
+    first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(first).splitlines()[0].lstrip("# ")
+
+
+class ClaimsLedger(SphinxDirective):
+    def run(self) -> list[nodes.Node]:
+        claims = load_claims()
+        self.env.note_dependency(str(Path(attnlib.checks.__file__).with_name("claims.yml")))
+        notebooks = {Path(doc).name: Path(self.env.doc2path(doc)) for doc in chapters(self.env)}
+        records = self.match(claims, notebooks)
+        by_chapter = {
+            chapter: [c for c in claims.values() if c["chapter"] == chapter and c["id"] in records]
+            for chapter in dict.fromkeys(c["chapter"] for c in claims.values())
+            if chapter in notebooks
+        }
+        lines = ["| Chapter | Verdicts | Compared | Rejected |", "| :-- | :-- | --: | --: |"]
+        for chapter, entries in by_chapter.items():
+            compared = [k for c in entries for k in records[c["id"]]["comparisons"]]
+            count = Counter(c["verdict"] for c in entries)
+            badges = " ".join(badge(v, f"{count[v]} ") for v in VERDICTS if count[v])
+            link = f"[{title(notebooks[chapter])}](/notebooks/{chapter}.ipynb)"
+            rejected = sum(len(k["rejects"]) for k in compared)
+            lines.append(f"| {link} | {badges} | {len(compared)} | {rejected} |")
+        for chapter, entries in by_chapter.items():
+            lines += ["", f"## {title(notebooks[chapter])}"]
+            for claim in entries:
+                lines += self.entry(claim, records[claim["id"]]["comparisons"])
+        # Into the page's own section: MyST hangs headings there, whatever the parse is rooted in.
+        page = self.state_machine.node
+        self.state.nested_parse(StringList(lines, "ledger"), 0, page, match_titles=True)
+        return []
+
+    def match(self, claims: dict, notebooks: dict[str, Path]) -> dict:
+        """The one record of each claim; everything that does not match is a warning."""
+        found: dict[str, dict] = {}
+        seen: set[str] = set()
+        for chapter, path in notebooks.items():
+            for record in stored_records(path):
+                claim = claims.get(record["id"])
+                if claim is None:
+                    self.warn(f"{chapter}: claims.yml does not list {record['id']}")
+                elif record["id"] in seen:
+                    self.warn(f"{record['id']} has a second block, in chapter {chapter}")
+                elif claim["chapter"] != chapter:
+                    self.warn(f"{record['id']} belongs to {claim['chapter']}, not to {chapter}")
+                elif claim["verdict"] != record["verdict"]:
+                    self.warn(
+                        f"{record['id']}: claims.yml says {claim['verdict']!r}, the stored output "
+                        f"{record['verdict']!r}: run `make notebooks CHAPTER={chapter}`"
+                    )
+                else:
+                    found[record["id"]] = record
+                seen.add(record["id"])
+        for id, claim in claims.items():
+            if id not in seen:
+                self.warn(f"{id} has no block in the stored outputs of {claim['chapter']}")
+        return found
+
+    def warn(self, message: str) -> None:
+        logger.warning("ledger: %s", message, location=self.get_location())
+
+    def entry(self, claim: dict, comparisons: list[dict]) -> list[str]:
+        """One claim as MyST: what the note says, what is true, and the evidence folded."""
+        id, note = claim["id"], claim["note"]
+        source = f"Note{'s' * (',' in note)} {note}" if note else "Not in the notes"
+        rejected = sum(len(c["rejects"]) for c in comparisons)
+        lines = ["", f"(claim-{id})=", f"### {id}", "", badge(claim["verdict"])]
+        lines += [f"<span class='claim-source'>{source} · [see the check](#check-{id})</span>", ""]
+        if claim["says"]:
+            who = "The note says" if note else "Often said"
+            lines += [f"{who}", f": {' '.join(claim['says'].split())}", ""]
+        lines += ["Established", f": {' '.join(claim['statement'].split())}", ""]
+        summary = f"{plural(len(comparisons), 'comparison')}, "
+        summary += f"{plural(rejected, 'wrong version')} rejected"
+        lines += [f"::::{{dropdown}} {summary}", ":class-container: evidence", ""]
+        for c in comparisons:
+            how = f"{c['kind']}, {c['tolerance']}" + f", because {c['why']}" * bool(c["why"])
+            lines += [plain(c["what"]), f": {plain(how)}", ""]
+            lines += [*(f"  - rejected: {plain(wrong)}" for wrong in c["rejects"]), ""]
+        return [*lines, "::::"]
+
+
+def chapters(env) -> list[str]:
+    return sorted(doc for doc in env.found_docs if doc.startswith("notebooks/"))
+
+
+def outdated(app, env, added, changed, removed) -> list[str]:
+    """Any chapter added, changed or removed: read the ledger again."""
+    touched = any(doc.startswith("notebooks/") for doc in added | changed | removed)
+    return ["book/claims"] if touched and "book/claims" in env.found_docs else []
+
+
+def setup(app):
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("env-get-outdated", outdated)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,146 @@
+"""Guards: what a stored notebook must be before its outputs mean anything.
+
+nbval runs every cell again and compares outputs. It says nothing about a cell that never ran, a
+pair that differs, a claim without a block, or a number typed into prose. These tests do.
+"""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+from jupytext.compare import NotebookDifference, compare_notebooks
+
+from attnlib.checks import load_claims, stored_records, stored_values
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
+chapters = pytest.mark.parametrize("chapter", CHAPTERS)
+
+# A number followed by the name of the value it quotes: 0.576<!-- p_max -->
+QUOTED = re.compile(r"([-−]?\d+(?:\.\d+)?)(?:[eE]([-−]?\d+))?<!--\s*(\w+)\s*-->")
+NOT_PROSE = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|<!--.*?-->|\]\([^)]*\)", re.DOTALL)
+DECIMAL = re.compile(r"(?<![\d.])\d+\.\d{2,}(?![\d.]*\.\d)")
+
+
+def path(chapter):
+    return ROOT / "notebooks" / f"{chapter}.ipynb"
+
+
+def load(chapter):
+    return nbformat.read(path(chapter), as_version=4)
+
+
+def code(chapter):
+    return [cell for cell in load(chapter).cells if cell.cell_type == "code"]
+
+
+def prose(chapter):
+    cells = load(chapter).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def misquotations(text, values):
+    """What is wrong between the numbers that a text quotes and the values shown."""
+    wrong, used = [], set()
+    for digits, exponent, name in QUOTED.findall(text):
+        used.add(name)
+        if name not in values:
+            wrong.append(f"{digits} quotes {name}, which no cell shows")
+            continue
+        typed = Decimal(digits.replace("−", "-")).scaleb(int(exponent.replace("−", "-") or 0))
+        # Half a unit of the last digit typed, and of the last digit stored.
+        stored = Decimal(values[name])
+        slack = Decimal(5).scaleb(typed.as_tuple().exponent - 1)
+        slack += Decimal(5).scaleb(stored.as_tuple().exponent - 1)
+        if abs(typed - stored) > slack:
+            wrong.append(f"{digits} quotes {name}, whose value is {values[name]}")
+    wrong += [f"{name} is shown but never quoted" for name in values.keys() - used]
+    bare = NOT_PROSE.sub(" ", QUOTED.sub(" ", text))
+    wrong += [f"{number} quotes nothing" for number in DECIMAL.findall(bare)]
+    return wrong
+
+
+def test_every_chapter_is_a_pair_in_the_table_of_contents():
+    notebooks = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = re.findall(r"notebooks/(\w+)", str(toc))
+    assert CHAPTERS
+    assert notebooks == CHAPTERS
+    assert sorted(listed) == CHAPTERS
+    assert {entry["chapter"] for entry in load_claims().values()} == set(CHAPTERS)
+
+
+@chapters
+def test_pair_agrees(chapter):
+    text = jupytext.read(path(chapter).with_suffix(".md"))
+    try:
+        compare_notebooks(load(chapter), text, fmt="md:myst")
+    except NotebookDifference as difference:
+        pytest.fail(f"run `make notebooks CHAPTER={chapter}`: {difference}")
+
+
+@chapters
+def test_outputs_come_from_one_clean_run(chapter):
+    counts = [cell.execution_count for cell in code(chapter) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code(chapter):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert output.get("name") != "stderr", cell.source
+            shown = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert not re.search(r"\b(nan|inf)\b|0x[0-9a-f]{6}", shown, re.I), shown
+
+
+@chapters
+def test_figures_have_alt_text_and_code_fits_the_page(chapter):
+    for cell in code(chapter):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 40, cell.source
+    lines = [line for cell in code(chapter) for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > 72] == []
+
+
+@chapters
+def test_every_claim_has_one_block_that_rejects_something(chapter):
+    records = stored_records(path(chapter))
+    expected = [entry for entry in load_claims().values() if entry["chapter"] == chapter]
+    assert sorted(r["id"] for r in records) == sorted(e["id"] for e in expected)
+    for record in records:
+        assert record["verdict"] == load_claims()[record["id"]]["verdict"]
+        assert record["comparisons"]
+        for comparison in record["comparisons"]:
+            assert comparison["rejects"], comparison["what"]
+        # The ledger links to the block, the head of the chapter to the ledger.
+        assert f"(check-{record['id']})=" in prose(chapter)
+        assert f"(#claim-{record['id']})" in load(chapter).cells[0].source
+
+
+@chapters
+def test_numbers_in_prose_are_the_values_computed(chapter):
+    shown = stored_values(path(chapter))
+    values = {name: text for record in shown for name, text in record.items()}
+    assert sum(map(len, shown)) == len(values), "two cells show the same name"
+    entries = [entry for entry in load_claims().values() if entry["chapter"] == chapter]
+    text = "\n\n".join([prose(chapter), *(entry["statement"] for entry in entries)])
+    assert misquotations(text, values) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "complaints"),
+    [
+        ("0.576<!-- p -->", {"p": "0.576117"}, 0),
+        ("−2.3e−5<!-- p -->", {"p": "-2.27e-05"}, 0),
+        ("0.577<!-- p -->", {"p": "0.576117"}, 1),
+        ("0.576<!-- q -->", {"p": "0.576117"}, 2),
+        ("about 0.58 of it", {}, 1),
+        ("$0.58$, `0.58`, section 3.2.1, 2.5 times", {}, 0),
+    ],
+    ids=["right", "negative", "wrong-digit", "unknown-name", "unnamed", "not-a-quotation"],
+)
+def test_misquotations_are_found(text, values, complaints):
+    assert len(misquotations(text, values)) == complaints

@@ -1,0 +1,168 @@
+"""The built site: it asks nobody else for anything, no link leads nowhere, formulas can show.
+
+``make test`` builds the site just before and says where it is in ATTNLIB_SITE. Run by hand
+without that, these tests are skipped; with it, a missing site is a failure.
+"""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from attnlib.checks import load_claims
+
+pytestmark = pytest.mark.skipif(
+    "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"
+)
+
+# Attributes that make a browser fetch something as soon as the page is shown.
+LOADS = ("src", "srcset", "poster", "data", "background", "xlink:href")
+# <link> of these kinds is for people to follow; every other kind is fetched, or prepared for.
+FOLLOWED = {"next", "prev", "index", "search", "author", "license", "canonical", "help"}
+# Hosts that scripts name without ever asking them: XML namespaces, and the help text of a menu.
+NAMED_ONLY = {"www.w3.org", "www.mathjax.org"}
+# MathJax would ask this host for spoken formulas, if it could not find its own copy; it only
+# looks for one when a reader switches speech on, and then it looks in the site.
+MATHJAX_SPEECH = ("tex-chtml.js", "cdn.jsdelivr.net")
+
+
+@cache
+def site() -> Path:
+    root = Path(os.environ["ATTNLIB_SITE"]).resolve()
+    if not (root / "book" / "index.html").is_file():
+        pytest.fail(f"there is no site in {root}: run `make test`, which builds it")
+    return root
+
+
+@cache
+def pages() -> dict[Path, BeautifulSoup]:
+    # The theme leaves fragments of templates in _static: no page links to them.
+    files = [f for f in site().rglob("*.html") if "_static" not in f.relative_to(site()).parts]
+    return {f: BeautifulSoup(f.read_text(encoding="utf-8"), "html.parser") for f in files}
+
+
+def name(page: Path) -> str:
+    return page.relative_to(site()).as_posix()
+
+
+def is_elsewhere(url: str) -> bool:
+    parts = urlsplit(url.strip())
+    return bool(parts.netloc) or parts.scheme not in ("", "data")
+
+
+def css_urls(css: str) -> list[str]:
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    quoted = r"""(?:"([^"]*)"|'([^']*)'|([^"')\s;]+))"""
+    found = re.findall(rf"url\(\s*{quoted}\s*\)|@import\s+(?!url){quoted}", css)
+    return [next(filter(None, groups), "") for groups in found]
+
+
+def script_hosts(script: str) -> set[str]:
+    return set(re.findall(r"""["'`](?:https?:|wss?:)?//([\w-]+(?:\.[\w-]+)+)""", script))
+
+
+def loaded(page: BeautifulSoup) -> list[str]:
+    """Every URL that showing the page makes a browser fetch."""
+    urls = [tag[a] for a in LOADS for tag in page.find_all(attrs={a: True}) if a != "srcset"]
+    for tag in page.find_all(srcset=True):
+        urls += [part.split()[0] for part in tag["srcset"].split(",") if part.strip()]
+    for tag in page.find_all("link", href=True):
+        if not FOLLOWED & set(tag.get("rel", [])):
+            urls.append(tag["href"])
+    urls += [tag["href"] for tag in page.find_all(["use", "image", "base"], href=True)]
+    for tag in page.find_all(attrs={"style": True}):
+        urls += css_urls(tag["style"])
+    for tag in page.find_all("style"):
+        urls += css_urls(tag.string or "")
+    for tag in page.find_all("meta", attrs={"http-equiv": re.compile("refresh", re.I)}):
+        urls.append(tag["content"].partition("url=")[2])
+    return urls
+
+
+def test_there_are_pages():
+    assert {"book/index.html", "book/claims.html", "search.html"} <= set(map(name, pages()))
+    chapters = {claim["chapter"] for claim in load_claims().values()}
+    assert {f"notebooks/{chapter}.html" for chapter in chapters} <= set(map(name, pages()))
+
+
+def test_no_page_loads_anything_from_elsewhere():
+    asked = [(name(p), url) for p, page in pages().items() for url in loaded(page)]
+    assert len(asked) > 10 * len(pages())  # the search for URLs finds some
+    assert [a for a in asked if is_elsewhere(a[1])] == []
+
+
+def test_no_style_loads_anything_from_elsewhere():
+    styles = list(site().rglob("*.css"))
+    asked = [(name(s), url) for s in styles for url in css_urls(s.read_text(encoding="utf-8"))]
+    assert asked
+    assert [a for a in asked if is_elsewhere(a[1])] == []
+
+
+def test_no_script_names_another_host():
+    scripts = [(name(f), f.read_text(encoding="utf-8")) for f in site().rglob("*.js")]
+    inline = [
+        (name(p), s.string or "") for p, page in pages().items() for s in page.find_all("script")
+    ]
+    named = {(Path(f).name, host) for f, text in scripts + inline for host in script_hosts(text)}
+    assert {host for _, host in named} & NAMED_ONLY  # the search for hosts finds some
+    assert {n for n in named if n[1] not in NAMED_ONLY} <= {MATHJAX_SPEECH}
+
+
+def test_every_link_within_the_site_leads_somewhere():
+    anchors = {
+        p: {t[a] for a in ("id", "name") for t in page.find_all(attrs={a: True})}
+        for p, page in pages().items()
+    }
+    broken, followed = [], 0
+    for p, page in pages().items():
+        for url in [tag["href"] for tag in page.find_all("a", href=True)] + loaded(page):
+            if is_elsewhere(url) or url.startswith("data:"):
+                continue
+            followed += 1
+            parts = urlsplit(url)
+            target = (p.parent / unquote(parts.path)).resolve() if parts.path else p
+            fragment = unquote(parts.fragment)
+            found = not fragment or target not in anchors or fragment in anchors[target]
+            if not (target.is_file() and found):
+                broken.append((name(p), url))
+    assert followed > 10 * len(pages())
+    assert broken == []
+
+
+def test_every_claim_is_in_the_ledger_and_links_to_its_check():
+    ledger = pages()[site() / "book" / "claims.html"]
+    links = {tag["href"] for tag in ledger.find_all("a", href=True)}
+    for id, claim in load_claims().items():
+        assert ledger.find(id=f"claim-{id}"), f"{id} is not in the ledger"
+        assert f"../notebooks/{claim['chapter']}.html#check-{id}" in links
+
+
+def test_formulas_find_mathjax_and_its_fonts():
+    with_math = {p: page for p, page in pages().items() if page.find(class_="math")}
+    assert len(with_math) > 2
+    for p, page in with_math.items():
+        sources = [urlsplit(tag["src"]).path for tag in page.find_all("script", src=True)]
+        assert any(s.endswith("_static/mathjax/tex-chtml.js") for s in sources), name(p)
+    mathjax = site() / "_static" / "mathjax"
+    fonts = set(re.findall(r"MathJax_[\w-]+\.woff", (mathjax / "tex-chtml.js").read_text("utf-8")))
+    stored = {f.name for f in (mathjax / "output/chtml/fonts/woff-v2").glob("*.woff")}
+    assert fonts
+    assert fonts <= stored
+    assert (mathjax / "input/tex/extensions/boldsymbol.js").is_file()
+
+
+def test_every_image_is_described_in_words():
+    images = [(name(p), i) for p, page in pages().items() for i in page.find_all("img")]
+    for page, image in images:
+        alt = image.get("alt", "")
+        assert " " in alt.strip(), f"{page}: {image['src']} has the alt text {alt!r}"
+        assert not re.search(r"\.(png|svg|jpe?g|gif|webp)$", alt), f"{page}: {alt!r}"
+
+
+def test_no_page_shows_where_it_was_built():
+    here = str(Path(__file__).resolve().parents[1])
+    assert [name(p) for p in pages() if here in p.read_text(encoding="utf-8")] == []

@@ -1,0 +1,395 @@
+"""attnlib/softmax.py against autograd, a slow loop, 50-digit arithmetic and an eigensolver."""
+
+import math
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnlib.softmax import jacobian_norm_bounds, softmax_jacobian, softmax_vjp
+
+DTYPES = [torch.float32, torch.float64]
+inf = math.inf
+close = torch.testing.assert_close
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def logits(*shape, dtype=torch.float64):
+    return 3 * torch.randn(*shape, dtype=dtype)
+
+
+# Any logits a chapter might show: ties, masked entries, saturated rows, logits of any size.
+CASES = {
+    "n=1": [0.7],
+    "ties": [1.0, 1.0, -2.0, 1.0],
+    "all-tied": [0.0] * 7,
+    "ordinary": [0.3, -1.2, 2.0, 0.0, 0.9],
+    "masked-entry": [0.5, -inf, 1.5],
+    "all-but-one-masked": [-inf, 4.0, -inf],
+    "saturated": [40.0, 0.0, -3.0, 1.0],
+    "one-hot-in-float64": [800.0, 0.0, -800.0],
+    "huge": [1e30, -1e30, 1e30, 0.0],
+    "shifted-by-a-million": [1e6, 1e6 + 1, 1e6 - 2],
+}
+cases = pytest.mark.parametrize("z", CASES.values(), ids=CASES.keys())
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+leading = pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,), (2, 0, 3), (1, 1)], ids=str)
+
+
+def exact_jacobian(z):
+    """diag(y) − yyᵀ entry by entry, at 50 digits, rounded once."""
+    with mpmath.workdps(50):
+        weights = [mpmath.exp(mpmath.mpf(v) - max(z)) for v in z]
+        y = [w / mpmath.fsum(weights) for w in weights]
+        rows = [[y[i] * ((i == k) - y[k]) for k in range(len(z))] for i in range(len(z))]
+        return torch.tensor([[float(v) for v in row] for row in rows], dtype=torch.float64)
+
+
+class TestJacobian:
+    @cases
+    @dtypes
+    def test_against_50_digits(self, z, dtype):
+        z = torch.tensor(z, dtype=dtype)
+        J = softmax_jacobian(z)
+        assert J.dtype == dtype
+        # y carries a few eps relative to y ≤ 1 (the rounded shift of the logits included).
+        close(J.double(), exact_jacobian(z.tolist()), atol=8 * eps(dtype), rtol=0)
+
+    @cases
+    def test_against_autograd(self, z):
+        z = torch.tensor(z, dtype=torch.float64)
+        reference = torch.autograd.functional.jacobian(lambda z: torch.softmax(z, -1), z)
+        close(softmax_jacobian(z), reference, atol=4 * eps(z.dtype), rtol=0)
+
+    @leading
+    @dtypes
+    def test_leading_dimensions_against_a_loop(self, b, dtype):
+        z = logits(*b, 5, dtype=dtype)
+        J = softmax_jacobian(z)
+        assert J.shape == (*b, 5, 5)
+        assert J.dtype == dtype
+        y = torch.softmax(z, -1)
+        expected = torch.zeros(*b, 5, 5, dtype=dtype)
+        for i in range(5):
+            for k in range(5):
+                expected[..., i, k] = y[..., i] * (float(i == k) - y[..., k])
+        close(J, expected)
+
+    def test_by_hand(self):
+        z = torch.tensor([0.0, math.log(2), math.log(3)], dtype=torch.float64)  # y = (1, 2, 3)/6
+        by_hand = torch.tensor([[5.0, -2, -3], [-2, 8, -6], [-3, -6, 9]], dtype=torch.float64) / 36
+        close(softmax_jacobian(z), by_hand)
+
+    def test_masked_row_and_column_vanish(self):
+        J = softmax_jacobian(torch.tensor([[0.5, -inf, 1.5]]))[0]
+        assert not J[1].any()
+        assert not J[:, 1].any()
+        close(J[::2, ::2], softmax_jacobian(torch.tensor([0.5, 1.5])))
+
+    def test_saturated_beyond_precision_is_exactly_zero(self):
+        assert not softmax_jacobian(torch.tensor([800.0, 0.0, -800.0], dtype=torch.float64)).any()
+
+    def test_input_is_left_alone(self):
+        z = logits(3, 4)
+        before = z.clone()
+        softmax_jacobian(z)
+        close(z, before, atol=0, rtol=0)
+
+
+class TestVJP:
+    @cases
+    @dtypes
+    def test_against_autograd(self, z, dtype):
+        z = torch.tensor(z, dtype=dtype, requires_grad=True)
+        g = torch.linspace(-2, 1, len(z), dtype=dtype)
+        y = torch.softmax(z, -1)
+        (reference,) = torch.autograd.grad(y, z, g, retain_graph=True)
+        close(softmax_vjp(y.detach(), g), reference, atol=8 * eps(dtype), rtol=0)
+
+    @leading
+    @dtypes
+    def test_leading_dimensions_against_the_matrix(self, b, dtype):
+        z, g = logits(*b, 5, dtype=dtype), logits(*b, 5, dtype=dtype)
+        value = softmax_vjp(torch.softmax(z, -1), g)
+        assert value.shape == g.shape
+        assert value.dtype == dtype
+        J = softmax_jacobian(z)
+        close(value, (J.mT @ g[..., None])[..., 0], atol=64 * eps(dtype), rtol=0)
+
+    def test_by_hand(self):
+        y = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64) / 6
+        g = torch.tensor([6.0, 0.0, 12.0], dtype=torch.float64)  # ⟨g, y⟩ = 7
+        close(softmax_vjp(y, g), torch.tensor([-1.0, -14.0, 15.0], dtype=torch.float64) / 6)
+
+    def test_a_constant_gradient_does_nothing(self):
+        y = torch.softmax(logits(3, 5), -1)
+        close(softmax_vjp(y, torch.full_like(y, 7.0)), torch.zeros_like(y), atol=1e-14, rtol=0)
+
+
+class TestBounds:
+    @leading
+    @dtypes
+    def test_leading_dimensions(self, b, dtype):
+        lower, upper = jacobian_norm_bounds(torch.softmax(logits(*b, 5, dtype=dtype), -1))
+        assert lower.shape == upper.shape == b
+        assert lower.dtype == upper.dtype == dtype
+
+    def test_against_a_loop_over_rows(self):
+        y = torch.softmax(logits(4, 3, 5), -1)
+        lower, upper = jacobian_norm_bounds(y)
+        for row in range(4):
+            for column in range(3):
+                first, second, *_ = sorted(y[row, column].tolist(), reverse=True)
+                spread = max(v * (1 - v) for v in y[row, column].tolist())
+                assert lower[row, column].item() == max(spread, second)
+                assert upper[row, column].item() == min(2 * spread, first)
+
+    @pytest.mark.parametrize(
+        ("y", "lower", "upper"),
+        [
+            pytest.param([0.5, 0.5], 0.5, 0.5, id="half-half"),
+            pytest.param([0.0, 0.5, 0.0, 0.5], 0.5, 0.5, id="half-half-among-zeros"),
+            pytest.param([0.0, 1.0, 0.0], 0.0, 0.0, id="one-hot"),
+            pytest.param([1.0], 0.0, 0.0, id="n=1"),
+            pytest.param([0.25] * 4, 0.25, 0.25, id="uniform"),  # λ = 1/n, 1/n, …, 0
+            pytest.param([0.75, 0.25], 0.25, 0.375, id="y2-below"),  # λ = 2·¾·¼: upper is tight
+            pytest.param([0.875, 0.0625, 0.0625], 0.109375, 0.21875, id="spread-both"),
+            pytest.param([0.375, 0.375, 0.25], 0.375, 0.375, id="two-tied"),
+            pytest.param([0.5, 0.25, 0.25], 0.25, 0.5, id="spread-on-both-sides"),
+        ],
+    )
+    def test_by_hand(self, y, lower, upper):
+        values = jacobian_norm_bounds(torch.tensor(y, dtype=torch.float64))
+        assert tuple(v.item() for v in values) == (lower, upper)
+
+    def test_each_of_the_four_is_needed(self):
+        """None of the four numbers is the better one on every row."""
+        y = torch.softmax(logits(200, 4), -1)
+        spread = (y * (1 - y)).amax(-1)
+        first, second = y.sort(descending=True).values[:, :2].T
+        assert (spread > second).any()
+        assert (spread < second).any()
+        assert (2 * spread < first).any()
+        assert (2 * spread > first).any()
+
+
+# -- properties ----------------------------------------------------------------------------
+
+rows = st.integers(1, 7).flatmap(
+    lambda n: st.lists(
+        st.floats(-40, 40) | st.sampled_from([0.0, 1.0, -inf, 1e30, -1e30]), min_size=n, max_size=n
+    )
+).filter(lambda row: max(row) > -inf)  # fmt: skip
+
+
+@given(rows, st.sampled_from(DTYPES))
+def test_properties_of_the_jacobian(row, dtype):
+    z = torch.tensor(row, dtype=dtype)
+    y, J = torch.softmax(z, -1), softmax_jacobian(z)
+    n, small = len(row), 4 * len(row) * eps(dtype)  # n roundings of numbers ≤ 1, twice over
+    close(J, J.T, atol=0, rtol=0)
+    close(J.sum(-1), torch.zeros_like(z), atol=small, rtol=0)
+    close(J.trace(), 1 - (y * y).sum(), atol=small, rtol=0)
+    assert (J.diagonal() >= 0).all()
+    assert (J - torch.diag(J.diagonal()) <= 0).all()
+    spectrum = torch.linalg.eigvalsh(J.double())
+    assert spectrum[0] >= -small, "positive semidefinite"
+    lower, upper = jacobian_norm_bounds(y)
+    assert lower <= upper + eps(dtype)
+    # The eigenvalues move by at most the norm of the rounding errors in J.
+    assert lower - small <= spectrum[-1] <= upper + small
+    assert lower >= 0
+    assert upper <= 0.5 + eps(dtype)
+    vjp = softmax_vjp(y, torch.linspace(-1, 1, n, dtype=dtype))
+    close(vjp.sum(), torch.zeros((), dtype=dtype), atol=small, rtol=0)
+
+
+@given(rows, st.floats(-30, 30))
+def test_a_shift_of_all_logits_does_nothing(row, shift):
+    z = torch.tensor([v for v in row if abs(v) < 100] or [0.0], dtype=torch.float64)
+    # The shifted logits are rounded to within ½ eps·70, and softmax carries that over.
+    close(softmax_jacobian(z + shift), softmax_jacobian(z), atol=100 * 2**-52, rtol=0)
+
+
+@given(st.lists(st.floats(-20, 20), min_size=2, max_size=6), st.randoms())
+def test_permuting_the_logits_permutes_the_jacobian(row, random):
+    order = random.sample(range(len(row)), len(row))
+    z = torch.tensor(row, dtype=torch.float64)
+    y = torch.softmax(z, -1)
+    permuted = softmax_jacobian(z[order])
+    close(permuted, softmax_jacobian(z)[order][:, order], atol=2**-50, rtol=0)
+    for bound, again in zip(jacobian_norm_bounds(y), jacobian_norm_bounds(y[order]), strict=True):
+        close(bound, again, atol=0, rtol=0)
+
+
+# -- derivatives and transforms ------------------------------------------------------------
+# The arguments named y are given through softmax: a difference quotient in y itself would
+# leave the simplex, and a row that does not sum to 1 is refused.
+
+SCALARS = {
+    "softmax_jacobian": lambda z: softmax_jacobian(z).square().sum(),
+    "softmax_vjp": lambda z: softmax_vjp(torch.softmax(z, -1), z.sin()).square().sum(),
+    "jacobian_norm_bounds": lambda z: sum(
+        bound.sum() for bound in jacobian_norm_bounds(torch.softmax(z, -1))
+    ),
+}
+# Forward mode makes torch import a file of its own that still uses a deprecated function.
+forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+scalars = pytest.mark.parametrize("f", SCALARS.values(), ids=SCALARS.keys())
+
+
+@scalars
+def test_gradcheck_and_gradgradcheck(f):
+    z = logits(2, 3).requires_grad_()
+    assert torch.autograd.gradcheck(f, z)
+    assert torch.autograd.gradgradcheck(f, z)
+
+
+def test_gradients_flow_through_every_argument():
+    y = torch.softmax(logits(2, 3), -1).requires_grad_()
+    g = logits(2, 3).requires_grad_()
+    softmax_vjp(y, g).square().sum().backward()
+    # v = y∘(g − s), L = |v|²: ∂L/∂g = 2y∘v − 2y⟨v, y⟩, ∂L/∂y = 2v∘(g − s) − 2g⟨v, y⟩
+    with torch.no_grad():
+        s = (g * y).sum(-1, keepdim=True)
+        v = y * (g - s)
+        vy = (v * y).sum(-1, keepdim=True)
+        close(g.grad, 2 * (y * v - y * vy))
+        close(y.grad, 2 * (v * (g - s) - g * vy))
+
+
+def test_gradient_at_a_masked_logit_is_zero():
+    z = torch.tensor([0.5, -inf, 1.5], requires_grad=True)
+    softmax_jacobian(z).square().sum().backward()
+    assert z.grad[1] == 0
+    assert z.grad[0] != 0
+
+
+@scalars
+@pytest.mark.parametrize("batch", [4, 1])
+def test_vmap_of_grad(f, batch):
+    z = logits(batch, 2, 3)
+    rowwise = torch.stack([torch.func.grad(f)(row) for row in z])
+    close(torch.func.vmap(torch.func.grad(f))(z), rowwise)
+    leaf = z.clone().requires_grad_()
+    f(leaf).backward()
+    close(rowwise, leaf.grad)
+
+
+@forward_mode
+def test_jacrev_and_jacfwd_of_softmax_are_the_jacobian():
+    z = logits(5)
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        close(transform(lambda z: torch.softmax(z, -1))(z), softmax_jacobian(z))
+        second = transform(softmax_jacobian)(z)  # ∂J/∂z, of all indices symmetric
+        close(second, second.permute(2, 1, 0))
+
+
+@scalars
+@forward_mode
+def test_hessian_of_a_transformed_function(f):
+    z = logits(3)
+    close(torch.func.hessian(f)(z), torch.autograd.functional.hessian(f, z))
+
+
+@scalars
+@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+def test_compiles_without_graph_breaks(f):
+    z = logits(2, 3)
+    torch._dynamo.reset()
+    close(torch.compile(f, fullgraph=True, backend="eager")(z), f(z))
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+good = torch.tensor([[0.25, 0.75, 0.0]] * 2)
+BAD_ROWS = [  # refused by all three functions, whatever the row means
+    pytest.param(torch.tensor([[0.25, math.nan]]), ["nan", "(0, 1)"], id="nan"),
+    pytest.param(torch.tensor([[0.0, 1.0], [inf, 1.0]]), ["inf", "(1, 0)"], id="inf"),
+    pytest.param(torch.full((2, 3), -inf), ["-inf"], id="all-minus-inf"),
+    pytest.param(torch.tensor([1, 0]), ["torch.int64"], id="int64"),
+    pytest.param(torch.tensor([True, False]), ["torch.bool"], id="bool"),
+    pytest.param(torch.tensor([1.0, 0.0], dtype=torch.float16), ["torch.float16"], id="float16"),
+    pytest.param(torch.tensor([1.0, 0.0], dtype=torch.bfloat16), ["bfloat16"], id="bfloat16"),
+    pytest.param(torch.tensor([1.0 + 0j, 0.0]), ["torch.complex64"], id="complex64"),
+    pytest.param(torch.tensor(1.0), ["shape ()"], id="0-d"),
+    pytest.param(torch.ones(0), ["shape (0,)"], id="n=0"),
+    pytest.param(torch.ones(2, 0), ["shape (2, 0)"], id="n=0-batch"),
+    pytest.param(torch.ones(0, 0), ["shape (0, 0)"], id="n=0-empty-batch"),
+    pytest.param([0.5, 0.5], ["list"], id="list"),
+    pytest.param(good.numpy(), ["ndarray"], id="numpy"),
+    pytest.param(None, ["NoneType"], id="None"),
+]
+BAD_PROBABILITIES = [
+    pytest.param(torch.tensor([0.5, -inf]), ["-inf", "(1,)"], id="one-minus-inf"),
+    pytest.param(torch.tensor([1.25, -0.25]), ["-0.25", "(1,)"], id="negative"),
+    pytest.param(torch.tensor([1.0, -1e-30]), ["-1.0", "e-30"], id="negative-but-tiny"),
+    pytest.param(torch.tensor([[0.5, 0.5], [0.5, 0.75]]), ["(1,)", "1.25"], id="sum-above-1"),
+    pytest.param(torch.tensor([0.5, 0.25]), ["0.75"], id="sum-below-1"),
+    pytest.param(torch.zeros(3), ["0.0"], id="sum-0"),
+]
+
+
+def refused(name, words, call):
+    with pytest.raises(ValueError, match=rf"\b{name}\b") as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize(("bad", "words"), BAD_ROWS)
+    def test_logits(self, bad, words):
+        refused("z", words, lambda: softmax_jacobian(bad))
+
+    @pytest.mark.parametrize(("bad", "words"), BAD_ROWS + BAD_PROBABILITIES)
+    def test_probabilities(self, bad, words):
+        refused("y", words, lambda: jacobian_norm_bounds(bad))
+        refused("y", words, lambda: softmax_vjp(bad, good))
+
+    @pytest.mark.parametrize(("bad", "words"), BAD_ROWS)
+    def test_gradient(self, bad, words):
+        refused("g", words, lambda: softmax_vjp(good, bad))
+
+    @pytest.mark.parametrize(
+        "shape", [(3,), (1, 3), (2, 1), (2, 4), (3, 2), (2, 2, 3), (1, 2, 3), (0, 3)], ids=str
+    )
+    def test_mismatched_shapes_are_not_broadcast(self, shape):
+        words = ["y", "g", "(2, 3)", str(shape)]
+        refused("g", words, lambda: softmax_vjp(good, torch.ones(shape)))
+
+    def test_mismatched_dtypes_are_not_promoted(self):
+        words = ["y", "g", "torch.float32", "torch.float64"]
+        refused("g", words, lambda: softmax_vjp(good, good.double()))
+
+    @dtypes
+    @pytest.mark.parametrize("side", [1, -1], ids=["above", "below"])
+    def test_normalised_to_half_the_digits(self, dtype, side):
+        root = eps(dtype) ** 0.5
+        y = torch.tensor([[0.5, 0.5], [0.5, 0.5]], dtype=dtype)
+        y[1, 0] += side * root * 0.99
+        jacobian_norm_bounds(y)
+        softmax_vjp(y, y)
+        y[1, 0] += side * root * 0.02
+        refused("y", ["row (1,)", str(y[1].sum().item())], lambda: jacobian_norm_bounds(y))
+        refused("y", ["row (1,)"], lambda: softmax_vjp(y, y))
+
+    def test_values_are_not_read_inside_a_transform(self):
+        """There a NaN flows through, as torch's own functions let it; shapes still count."""
+        nan = torch.full((2, 3), math.nan)
+        assert torch.func.vmap(softmax_jacobian)(nan).isnan().all()
+        refused("z", ["int64"], lambda: torch.func.vmap(softmax_jacobian)(torch.ones(2, 3).long()))
+        refused("z", ["nan"], lambda: softmax_jacobian(nan))  # and outside they count again
+
+
+def test_the_shape_checker_is_on_unless_a_test_asks():
+    """So that no other test passes with it off by accident."""
+    if not hasattr(softmax_vjp, "__wrapped__"):
+        pytest.skip("run without --jaxtyping-packages")
+    with pytest.raises(Exception, match="Type-check error"):
+        softmax_vjp(good, good[0])
