@@ -482,7 +482,7 @@ def _sample(symbol: sympy.Expr, rng: random.Random) -> sympy.Rational:
 
 def _wrap(head: str, text: str) -> list[str]:
     indent = " " * len(head)
-    return textwrap.wrap(text, 76, initial_indent=head, subsequent_indent=indent)
+    return textwrap.wrap(text, 72, initial_indent=head, subsequent_indent=indent)
 
 
 def _show(text: str, mime: str, record: dict[str, Any]) -> None:
