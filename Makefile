@@ -17,6 +17,16 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constrain
 SPHINX := -n -W --keep-going
 STEP = @printf '\n== %s\n'
 
+# A PYTHON given by hand is not silently ignored where another one has made .venv.
+VERSION = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>&-)
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard $(PY)),)
+ifneq ($(call VERSION,$(PYTHON)),$(call VERSION,$(PY)))
+$(warning .venv stays at Python $(call VERSION,$(PY)); to have $(PYTHON), run make clean first)
+endif
+endif
+endif
+
 book: .venv/.installed  ## build the site into _build/html
 	$(STEP) 'building the site'
 	@# A warning is reported once and then lies in the doctrees: without them the next run is red too.
@@ -40,8 +50,9 @@ test: .venv/.installed  ## everything that must be green
 	$(STEP) 'all green'
 
 # Run on a copy that replaces the stored notebook only when it is complete: a
-# failing cell loses no outputs. No times and no Python patch version are
-# stored, so a second run changes nothing.
+# failing cell loses no outputs. A second run changes nothing: no times are stored,
+# no Python patch version, and printed lines are joined however they happened to
+# arrive (in a pass of its own, since nbconvert joins before it executes).
 ALL := $(sort $(basename $(notdir $(wildcard notebooks/*.md))))
 RUNS := $(addprefix run-,$(or $(CHAPTER),$(ALL)))
 .PHONY: $(RUNS)
@@ -52,17 +63,19 @@ $(RUNS): run-%: .venv/.installed
 	@tmp=notebooks/.$*.tmp.ipynb; trap 'rm -f "$$tmp"' EXIT; rm -f "$$tmp"; \
 	if test -f notebooks/$*.ipynb; then cp notebooks/$*.ipynb "$$tmp"; fi; \
 	$(PY) -m jupytext --quiet --to ipynb --update --output "$$tmp" notebooks/$*.md && \
-	$(PY) -m nbconvert --log-level WARN --to notebook --execute --inplace \
+	$(PY) -m nbconvert --log-level WARN --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False "$$tmp" && \
+	$(PY) -m nbconvert --log-level WARN --to notebook --inplace --coalesce-streams "$$tmp" && \
 	$(PY) -m jupytext --quiet --update-metadata '{"language_info": null}' "$$tmp" && \
 	mv "$$tmp" notebooks/$*.ipynb
 
 lab: .venv/.installed-lab  ## open the notebooks in JupyterLab
-	$(PY) -m jupyter lab notebooks
+	$(PY) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 clean:  ## remove everything that was made: the site, the virtual environment, caches
 	rm -rf .venv _build *.egg-info .pytest_cache .ruff_cache .hypothesis
-	find attnlib tests book notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find attnlib tests book notebooks \( -name __pycache__ -o -name .hypothesis \
+	  -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
