@@ -14,59 +14,25 @@ nothing has not been seen to fail, so the block fails.
 
 from __future__ import annotations
 
-import json
 import math
-import random
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
-from functools import cache, wraps
-from importlib.resources import files
-from pathlib import Path
+from functools import wraps
 from typing import Any
 
 import numpy as np
 import sympy
 import torch
-import yaml
 from IPython import get_ipython
 from IPython.display import display
 from scipy import stats
 
-__all__ = ["Claim", "ClaimError", "claim", "load_claims", "quote", "stored_records"]
+from attnlib.claims import CLAIM_MIME, VALUES_MIME, ClaimError, load_claims
+from attnlib.symbolic import nonzero_at
 
-CLAIM_MIME = "application/vnd.attnlib.claim+json"
-VALUES_MIME = "application/vnd.attnlib.values+json"
-VERDICTS = ("holds", "holds if", "corrected", "refuted", "measured")
-
-
-class ClaimError(AssertionError):
-    """A claim block that does not hold, or that is not written soundly enough to tell."""
-
-
-@cache
-def load_claims() -> dict[str, dict[str, Any]]:
-    """Every claim of ``attnlib/claims.yml`` by its id, in the order of the file."""
-    text = files("attnlib").joinpath("claims.yml").read_text(encoding="utf-8")
-    claims: dict[str, dict[str, Any]] = {}
-    entries = yaml.safe_load(text)
-    if not isinstance(entries, list):
-        raise ClaimError("claims.yml: a list of claims is expected")
-    keys = {"id", "chapter", "note", "verdict", "says", "statement"}
-    for entry in entries:
-        if not isinstance(entry, dict) or set(entry) != keys:
-            raise ClaimError(f"claims.yml: wrong keys in {entry}")
-        for key in ("id", "chapter", "note", "verdict", "statement"):
-            # An unquoted 003 is the number 3. A claim of our own has no source note.
-            if not isinstance(entry[key], str) or not (entry[key].strip() or key == "note"):
-                raise ClaimError(f"claims.yml: {entry['id']}: {key} must be text: {entry[key]!r}")
-        if entry["verdict"] not in VERDICTS:
-            raise ClaimError(f"claims.yml: {entry['id']}: verdict {entry['verdict']!r}")
-        if entry["id"] in claims:
-            raise ClaimError(f"claims.yml: {entry['id']} is listed twice")
-        claims[entry["id"]] = entry
-    return claims
+__all__ = ["Claim", "ClaimError", "claim", "quote"]
 
 
 def claim(id: str) -> Claim:
@@ -239,7 +205,7 @@ class Claim:
                 self._fail(f"{what}: two symbols share a name but not their assumptions")
             for index in np.ndindex(entries.shape):
                 difference = mine[index] - entries[index]
-                point = _nonzero_at(difference)
+                point = nonzero_at(difference)
                 if point is not None:
                     return f"entry {index}: {mine[index]} differs from {entries[index]} at {point}"
                 if sympy.simplify(difference) != 0:
@@ -403,22 +369,6 @@ def quote(**values: float | int | torch.Tensor) -> None:
     _show("\n".join(f"{k} = {float(v):.4g}" for k, v in shown.items()), VALUES_MIME, shown)
 
 
-def stored_records(notebook: str | Path) -> list[dict[str, Any]]:
-    """The records of the claim blocks among a notebook's stored outputs."""
-    return _stored(notebook, CLAIM_MIME)
-
-
-def stored_values(notebook: str | Path) -> list[dict[str, str]]:
-    """The values shown by ``quote`` among a notebook's stored outputs."""
-    return _stored(notebook, VALUES_MIME)
-
-
-def _stored(notebook: str | Path, mime: str) -> list[dict[str, Any]]:
-    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    outputs = (out for cell in cells for out in cell.get("outputs", ()))
-    return [out["data"][mime] for out in outputs if mime in out.get("data", {})]
-
-
 def one_digit(x: float | int) -> str:
     """x > 0 to one significant digit, rounded up: text that does not vary between machines.
 
@@ -446,38 +396,6 @@ def _worst(excess: Any, x: np.ndarray, r: np.ndarray, relation: str) -> str | No
     at = tuple(int(i) for i in np.unravel_index(int(excess.argmax()), excess.shape))
     off = int((excess > 0).sum())
     return f"{x[at]} {relation} {r[at]} at index {at}; {off} of {excess.size} entries are off"
-
-
-def _nonzero_at(expr: sympy.Expr) -> dict[str, Any] | None:
-    """A point at which expr is clearly not 0, or None where thirty points show none."""
-    rng = random.Random(0)
-    symbols = sorted(expr.free_symbols, key=str)
-    for _ in range(30 if symbols else 1):
-        point = {s: _sample(s, rng) for s in symbols}
-        if not all(_allowed(s, v) for s, v in point.items()):
-            continue
-        try:  # strict: 40 digits or an error, never the noise of a cancellation or a quadrature
-            value = expr.subs(point).evalf(40, strict=True)
-        except Exception:  # an error of SymPy is no evidence
-            continue
-        if value.is_number and value.is_finite and abs(value) > sympy.Float("1e-25"):
-            return {str(s): str(v) for s, v in point.items()}
-    return None
-
-
-def _allowed(symbol: sympy.Expr, value: sympy.Rational) -> bool:
-    """Whether the value meets the assumptions of the symbol: even, nonpositive and the like."""
-    facts = symbol.assumptions0.items()
-    return all(getattr(value, f"is_{fact}") in (truth, None) for fact, truth in facts)
-
-
-def _sample(symbol: sympy.Expr, rng: random.Random) -> sympy.Rational:
-    if symbol.is_integer:
-        value = sympy.Integer(rng.randint(1, 3))  # few, so that indices coincide too
-    else:
-        value = sympy.Rational(rng.randint(1, 96), 97)
-    negative = symbol.is_negative or (not symbol.is_positive and rng.random() < 0.5)
-    return -value if negative and not symbol.is_nonnegative else value
 
 
 def _wrap(head: str, text: str) -> list[str]:

@@ -22,15 +22,16 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 from scipy import stats
 
-from attnlib import checks
+from attnlib import checks, claims
 from attnlib.checks import ClaimError, claim, one_digit, quote
+from attnlib.symbolic import nonzero_at
 
 nan, inf = float("nan"), float("inf")
 ENTRY = {
     "id": "fake", "chapter": "none", "note": "000", "verdict": "holds",
     "says": "one is two", "statement": "one is one",
 }  # fmt: skip
-REAL_CLAIMS = checks.load_claims
+REAL_CLAIMS = claims.load_claims
 
 
 @pytest.fixture(autouse=True)
@@ -494,7 +495,7 @@ def test_quadrature_errors_are_no_counterexample():
     # 5/18, but numerically the integral over a kink is good to eight digits only. (Not by
     # ``identical``: SymPy needs seconds to simplify it.)
     integral = sympy.Integral(sympy.Abs(p - sympy.Rational(1, 3)), (p, 0, 1))
-    assert checks._nonzero_at(integral - sympy.Rational(5, 18)) is None
+    assert nonzero_at(integral - sympy.Rational(5, 18)) is None
 
 
 def test_a_counterexample_keeps_the_assumptions():
@@ -782,11 +783,11 @@ def test_quote_stores_six_digits(monkeypatch):
 
 
 def test_the_real_file_loads():
-    claims = REAL_CLAIMS()
-    assert claims
-    for id, entry in claims.items():
+    real = REAL_CLAIMS()
+    assert real
+    for id, entry in real.items():
         assert entry["id"] == id
-        assert entry["verdict"] in checks.VERDICTS
+        assert entry["verdict"] in claims.VERDICTS
 
 
 def without(key):
@@ -812,7 +813,7 @@ def without(key):
 def test_a_claims_file_with_a_slip(entries, message, tmp_path, monkeypatch):
     text = "" if entries is None else yaml.safe_dump(entries)
     (tmp_path / "claims.yml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(checks, "files", lambda package: tmp_path)
+    monkeypatch.setattr(claims, "files", lambda package: tmp_path)
     with pytest.raises(ClaimError, match=message):
         REAL_CLAIMS.__wrapped__()
 
@@ -841,8 +842,8 @@ def test_the_record_is_stored_beside_the_text(executed, tmp_path):
     with claim("fake") as c:
         good(c)
         c.rejects("three", 3.0)
-    assert checks.stored_records(tmp_path / "a.ipynb") == [c.record()] * 3
-    assert checks.stored_values(tmp_path / "a.ipynb") == [{"half": "0.5"}]
+    assert claims.stored_records(tmp_path / "a.ipynb") == [c.record()] * 3
+    assert claims.stored_values(tmp_path / "a.ipynb") == [{"half": "0.5"}]
     (output,) = executed.cells[1].outputs
     assert output["data"]["text/plain"] == c._text()
 
