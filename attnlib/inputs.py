@@ -86,25 +86,40 @@ def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
                          f"{a.dtype} and {b.dtype}")  # fmt: skip
 
 
+def _as_float(value: Any) -> float:
+    """The value of a real number; NaN for anything else, a bool or a tensor among them."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # an integer too large for a float
+        return math.inf
+
+
 def require_kurtosis(name: str, kurtosis: Any) -> float:
     """A plain kurtosis E x⁴/(E x²)²: a finite number, at least 1 by Jensen's inequality."""
-    real = isinstance(kurtosis, numbers.Real) and not isinstance(kurtosis, bool)
-    try:
-        value = float(kurtosis) if real else math.nan
-    except OverflowError:
-        value = math.inf
+    value = _as_float(kurtosis)
     if not 1 <= value < math.inf:
         raise ValueError(f"{name} must be a finite kurtosis, at least 1; got {kurtosis!r}")
     return value
 
 
-def require_integer(name: str, value: Any, least: int) -> int:
-    """An integer, at least ``least``; a float or bool is refused, even 2.0."""
+def require_between(name: str, value: Any, least: float | int, most: float | int) -> float:
+    """A real number between two bounds, both included."""
+    number = _as_float(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be between {least:g} and {most:g}, got {value!r}")
+    return number
+
+
+def require_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """An integer, at least ``least`` and at most ``most``; a float or bool is refused, even 2.0."""
     boolean = isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool
     try:
         number = least - 1 if boolean else operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least:
-        raise ValueError(f"{name} must be an integer, at least {least}; got {value!r}")
+    if number < least or (most is not None and number > most):
+        limit = f"at least {least}" if number < least else f"at most {most}"
+        raise ValueError(f"{name} must be an integer, {limit}; got {value!r}")
     return number

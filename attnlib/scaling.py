@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.integrate import cumulative_simpson, trapezoid
 from torch import Tensor
 
-from attnlib.inputs import require_finite, require_integer, require_kurtosis
+from attnlib.inputs import require_between, require_finite, require_integer, require_kurtosis
 from attnlib.softmax import softmax_jacobian
 
 __all__ = ["dot_product_excess_kurtosis", "expected_saturation", "score_saturation"]
@@ -31,14 +31,18 @@ def dot_product_excess_kurtosis(kurtosis_q: float | int, kurtosis_k: float | int
         d: number of entries, at least 1.
 
     Raises:
-        ValueError: a kurtosis is below 1 or not finite, or d is not a positive integer.
+        ValueError: a kurtosis is below 1 or not finite, their product overflows, or d is not a
+            positive integer.
 
     >>> dot_product_excess_kurtosis(3, 3, 2)  # q·k is then Laplace: excess kurtosis 3
     3.0
     """
     kurtosis_q = require_kurtosis("kurtosis_q", kurtosis_q)
     kurtosis_k = require_kurtosis("kurtosis_k", kurtosis_k)
-    return (kurtosis_q * kurtosis_k - 3) / require_integer("d", d, least=1)
+    if math.isinf(kurtosis_q * kurtosis_k):
+        raise ValueError(f"kurtosis_q * kurtosis_k overflows: {kurtosis_q!r} * {kurtosis_k!r}")
+    # Beyond 2**53 an integer is no longer exact in double precision.
+    return (kurtosis_q * kurtosis_k - 3) / require_integer("d", d, least=1, most=2**53)
 
 
 def score_saturation(
@@ -72,7 +76,10 @@ def score_saturation(
     if n < 2:
         raise ValueError(f"S must have at least two scores a row, got shape {tuple(S.shape)}")
     y = torch.softmax(S, dim=-1)
-    entropy = torch.special.entr(y).sum(dim=-1) / math.log(n)
+    # Not entr(y): its gradient is infinite where a weight has underflowed to 0. A logarithm
+    # below -1e4 belongs to such a weight in either dtype, and must only be finite.
+    logs = torch.log_softmax(S, dim=-1).clamp(min=-1e4)
+    entropy = -(y * logs).sum(dim=-1) / math.log(n)
     norm = torch.linalg.eigvalsh(softmax_jacobian(S))[..., -1]
     return y.amax(dim=-1), entropy, norm
 
@@ -94,22 +101,21 @@ def expected_saturation(n: int, std: float | int) -> tuple[float, float]:
     Serves the claim ``scale-saturation``, as the yardstick of its simulation.
 
     Args:
-        n: number of scores in the row, at least 2.
-        std: their standard deviation, above 0 and at most 20: the grid grows as its square.
+        n: number of scores in the row, from 2 to a million.
+        std: their standard deviation, from 1e-6 to 20: the grid grows as its square.
 
     Returns:
         (E p_max, E H/ln n), each with an absolute error below 1e-5.
 
     Raises:
-        ValueError: n is not an integer of at least 2, or std is not in (0, 20].
+        ValueError: n is not an integer, or n or std is out of range.
 
     >>> p_max, entropy = expected_saturation(3, 1e-6)  # equal scores: uniform
     >>> round(p_max, 5), round(entropy, 5)
     (0.33333, 1.0)
     """
-    n = require_integer("n", n, least=2)
-    if isinstance(std, bool | str) or not 0 < std <= 20:
-        raise ValueError(f"std must be above 0 and at most 20, got {std!r}")
+    n = require_integer("n", n, least=2, most=10**6)
+    std = require_between("std", std, 1e-6, 20)
     step = min(std, 1.0) / 8
     reach = 9 * std  # a normal law holds 2e-19 beyond nine standard deviations
     s = np.linspace(-reach, reach, 2 * math.ceil(reach / step) + 1)

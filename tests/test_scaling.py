@@ -208,13 +208,32 @@ def test_expectation_by_simulation(n, std):
         assert abs(value - float(sample.mean())) < 5 * error
 
 
-@pytest.mark.parametrize("bad", [1, 0, -2, 3.0, True, "3"], ids=repr)
+@pytest.mark.parametrize("bad", [1, 0, -2, 3.0, True, "3", None, 10**6 + 1], ids=repr)
 def test_expectation_refuses_n(no_shape_checks, bad):
     with pytest.raises(ValueError, match=r"\bn\b"):
         expected_saturation(bad, 1.0)
 
 
-@pytest.mark.parametrize("bad", [0, 0.0, -1.0, 20.5, NAN, INF, True, "1"], ids=repr)
+@pytest.mark.parametrize("bad", [0, 0.0, 1e-320, -1.0, 20.5, NAN, INF, True, "1", None], ids=repr)
 def test_expectation_refuses_std(no_shape_checks, bad):
     with pytest.raises(ValueError, match="std"):
         expected_saturation(3, bad)
+
+
+@pytest.mark.parametrize("d", [10**400, 2**53 + 1], ids=["beyond-float", "inexact"])
+def test_excess_kurtosis_refuses_a_huge_dimension(d):
+    with pytest.raises(ValueError, match="d must be an integer, at most"):
+        dot_product_excess_kurtosis(3, 3, d)
+
+
+def test_excess_kurtosis_refuses_an_overflow():
+    with pytest.raises(ValueError, match="overflows"):
+        dot_product_excess_kurtosis(1e200, 1e200, 1)
+
+
+def test_entropy_has_a_gradient_where_weights_underflow():
+    S = torch.tensor([800.0, 0.0, -800.0], dtype=F64, requires_grad=True)
+    _, entropy, _ = score_saturation(S)
+    (dS,) = torch.autograd.grad(entropy, S)
+    assert_close(entropy, torch.zeros((), dtype=F64))
+    assert_close(dS, torch.zeros(3, dtype=F64))
