@@ -184,7 +184,7 @@ class Claim:
             return _worst(abs(x - r) - half, x, r, "is too far from the sample mean")
 
         text = f"{quantile:.1f} standard errors ≤ {one_digit(half.max())}, N = {n}"
-        reason = why or f"Student's t at {100 * confidence:g} %"
+        reason = why or f"that is Student's {100 * confidence:g} % interval"
         self._compare("statistic", what, value, text, reason, miss)
 
     @_recorded
@@ -212,7 +212,9 @@ class Claim:
                     self._fail(f"{what}: SymPy cannot decide whether {difference} is zero")
             return None
 
-        self._compare("identity", what, value, "exact", why or "simplified by SymPy", miss)
+        self._compare(
+            "identity", what, value, "exact", why or "SymPy simplifies the difference to 0", miss
+        )
 
     @_recorded
     def rejects(self, wrong: str, value: Any) -> None:
