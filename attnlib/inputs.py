@@ -23,14 +23,15 @@ def _values_may_be_read() -> bool:
     return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
 
-def _require_rows(name: str, x: Any) -> None:
+def _require_rows(name: str, x: Any, dim: int = -1) -> None:
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
     if x.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{name} must be float32 or float64, got {x.dtype}")
-    if x.ndim == 0 or x.shape[-1] == 0:
+    if x.ndim == 0 or x.shape[dim] == 0:
+        axis = "its last axis" if dim == -1 else f"axis {dim}"
         raise ValueError(
-            f"{name} must have at least one entry along its last axis, got shape {tuple(x.shape)}"
+            f"{name} must have at least one entry along {axis}, got shape {tuple(x.shape)}"
         )
 
 
@@ -41,11 +42,12 @@ def _refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
         raise ValueError(f"{name} holds {what}: {x[index]} at index {index}")
 
 
-def require_finite(name: str, x: Any) -> None:
-    """Real rows: float32 or float64, a non-empty last axis, no NaN, no ±inf."""
-    _require_rows(name, x)
+def require_finite(name: str, x: Any, least: float = -math.inf, dim: int = -1) -> None:
+    """Real rows: float32 or float64, a non-empty axis dim, no NaN, no ±inf, none below least."""
+    _require_rows(name, x, dim)
     if _values_may_be_read():
         _refuse(name, x, ~x.isfinite(), "a value that is not finite")
+        _refuse(name, x, x < least, f"a value below {least:g}")
 
 
 def require_logits(name: str, z: Any) -> None:
@@ -101,6 +103,15 @@ def require_kurtosis(name: str, kurtosis: Any) -> float:
     value = _as_float(kurtosis)
     if not 1 <= value < math.inf:
         raise ValueError(f"{name} must be a finite kurtosis, at least 1; got {kurtosis!r}")
+    return value
+
+
+def require_sharpness(name: str, k: Any, least: float | int = 0) -> float:
+    """A positive finite number, at least ``least``."""
+    value = _as_float(k)
+    if not (0 < value < math.inf and value >= least):
+        limit = f"at least {least:g}" if least else "positive"
+        raise ValueError(f"{name} must be a finite number, {limit}; got {k!r}")
     return value
 
 

@@ -16,6 +16,7 @@ from attnlib.inputs import (
     require_logits,
     require_probabilities,
     require_same,
+    require_sharpness,
 )
 
 nan, inf = math.nan, math.inf
@@ -124,6 +125,75 @@ def test_no_kurtosis(value):
     message = f"kurtosis_q must be a finite kurtosis, at least 1; got {value!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
         require_kurtosis("kurtosis_q", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(3, id="int"),
+        pytest.param(0.25, id="float"),
+        pytest.param(5e-324, id="smallest-float"),
+        pytest.param(1.7e308, id="large"),
+        pytest.param(np.float32(1.5), id="numpy"),
+        pytest.param(Fraction(9, 5), id="fraction"),
+        pytest.param(sympy.Rational(9, 5), id="sympy"),
+    ],
+)
+def test_sharpness(value):
+    number = require_sharpness("k", value)
+    assert type(number) is float
+    assert number == float(value)
+
+
+NO_SHARPNESS = [
+    pytest.param(0, id="0"),
+    pytest.param(-0.0, id="minus-0"),
+    pytest.param(-1, id="negative"),
+    pytest.param(nan, id="nan"),
+    pytest.param(inf, id="inf"),
+    pytest.param(-inf, id="minus-inf"),
+    pytest.param(10**400, id="integer-beyond-float64"),
+    pytest.param(Fraction(1, 10**400), id="fraction-rounding-to-0"),
+    pytest.param(True, id="bool"),
+    pytest.param(np.True_, id="numpy-bool"),
+    pytest.param("3", id="string"),
+    pytest.param(None, id="None"),
+    pytest.param([3.0], id="list"),
+    pytest.param(3 + 0j, id="complex"),
+    pytest.param(torch.tensor(3.0), id="tensor"),
+    pytest.param(torch.tensor([3.0, 3.0]), id="tensor-of-two"),
+]
+
+
+@pytest.mark.parametrize("value", NO_SHARPNESS)
+def test_no_sharpness(value):
+    message = f"k must be a finite number, positive; got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        require_sharpness("k", value)
+
+
+@pytest.mark.parametrize("value", [*NO_SHARPNESS, 0.5, math.nextafter(1.0, 0.0)])
+def test_no_sharpness_of_at_least_1(value):
+    assert require_sharpness("k", 1, least=1) == require_sharpness("k", 1.0, least=1.0) == 1
+    message = f"k must be a finite number, at least 1; got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        require_sharpness("k", value, least=1)
+
+
+@pytest.mark.parametrize("least", [0.0, -1.5, 2.0])
+def test_the_least_entry_is_allowed_and_none_below_it(least):
+    x = torch.tensor([[least, least + 1.0]], dtype=torch.float64)
+    require_finite("x", x, least=least)
+    below = torch.cat([x, torch.full_like(x, math.nextafter(least, -inf))])
+    require_finite("x", below)
+    with pytest.raises(ValueError, match=rf"^x holds a value below {least:g}: .*\(1, 0\)"):
+        require_finite("x", below, least=least)
+
+
+def test_minus_zero_is_not_below_zero():
+    require_finite("x", torch.tensor([-0.0, 0.0]), least=0.0)
+    with pytest.raises(ValueError, match=r"^x .*not finite: inf at index \(1,\)"):
+        require_finite("x", torch.tensor([-1.0, inf]), least=0.0)
 
 
 @pytest.mark.parametrize(

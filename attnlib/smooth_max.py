@@ -1,0 +1,165 @@
+"""Smooth versions of the absolute value and of the maximum, with a sharpness k."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attnlib.inputs import require_finite, require_sharpness
+
+__all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
+
+
+def _sharpness(x: Tensor, k: float | int, least: float = 0.0) -> float:
+    """k checked: also, it must not round to 0 or ∞ where it meets x."""
+    k = require_sharpness("k", k, least=least)
+    kind = torch.finfo(x.dtype)
+    if not kind.tiny <= k <= kind.max:
+        raise ValueError(f"k must be between {kind.tiny:g} and {kind.max:g} for {x.dtype}, "
+                         f"got {k!r}")  # fmt: skip
+    return k
+
+
+def _check(x: Tensor, k: float | int, dim: int = -1) -> float:
+    """k; x, k, dim and k·x are checked."""
+    require_finite("x", x, dim=_axis(x, dim))
+    k = _sharpness(x, k)
+    require_finite("k * x", k * x, dim=dim)
+    return k
+
+
+def _below_top(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The largest entry, a constant, and x minus it.
+
+    Near the top the difference is exact, so that the digits of k(x − top) survive where those of
+    kx would be lost; top being constant, no derivative changes.
+    """
+    top = x.detach().amax(dim=dim, keepdim=True)
+    return top.squeeze(dim), (x - top).clamp(min=torch.finfo(x.dtype).min)  # never −inf
+
+
+def smooth_abs(x: Float[Tensor, "*b n"], k: float | int) -> Float[Tensor, "*b n"]:
+    r"""A smooth absolute value, entry by entry.
+
+    .. math:: \tfrac1k \ln(e^{kx} + e^{-kx}) = |x| + \tfrac1k\ln(1 + e^{-2k|x|})
+
+    Serves the claim ``smooth-abs``: above ``|x|`` by at most ln 2/k, at 0. The derivative is
+    tanh(kx).
+
+    Args:
+        x: float32 or float64, at least one axis.
+        k: sharpness, positive and finite; in units of 1/x.
+
+    Raises:
+        ValueError: x or k·x is not finite, x is not a float tensor, or k is not positive.
+
+    >>> smooth_abs(torch.tensor([0.0, 50.0]), 2)  # ln 2 / 2 at 0
+    tensor([ 0.3466, 50.0000])
+    """
+    k = _check(x, k)
+    # |x| by a sign that is a constant and never 0: all derivatives are right, at 0 too.
+    # (The second derivative of torch.logaddexp is NaN where e^{2k|x|} overflows.)
+    size = torch.where(x < 0, -1.0, 1.0).to(x.dtype) * x
+    return size - torch.nn.functional.logsigmoid(2 * (k * size)) / k
+
+
+def smooth_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The smooth maximum along an axis: logsumexp with a sharpness.
+
+    .. math:: \mathrm{LSE}_k(x) = \tfrac1k \ln \sum_i e^{k x_i}
+
+    Serves the claims ``smooth-max`` and ``smooth-max-n``: between max and max + ln n/k. The
+    gradient is softmax(kx), the Hessian k (diag(y) − yyᵀ).
+
+    Args:
+        x: float32 or float64; the axis ``dim`` has n ≥ 1 entries.
+        k: sharpness, positive and finite.
+        dim: the axis to reduce.
+
+    Raises:
+        ValueError: as for ``smooth_abs``; also an axis without entries.
+
+    >>> smooth_max(torch.tensor([0.0, 0.0, 0.0, 0.0]), 2)  # ln 4 / 2
+    tensor(0.6931)
+    """
+    k = _check(x, k, dim)
+    top, d = _below_top(x, dim)
+    return top + torch.logsumexp(k * d, dim=dim) / k
+
+
+def mellowmax(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The smooth maximum with a mean in the place of the sum: between max − ln n/k and max.
+
+    .. math:: \tfrac1k \ln \tfrac1n\sum_i e^{k x_i} = \mathrm{LSE}_k(x) - \tfrac{\ln n}{k}
+
+    Serves the claim ``smooth-max-others``. Source: Asadi and Littman (2017). Arguments and
+    errors as for ``smooth_max``.
+
+    >>> mellowmax(torch.tensor([3.0, 3.0]), 5)  # equal entries: exact
+    tensor(3.)
+    """
+    k = _check(x, k, dim)
+    top, d = _below_top(x, dim)
+    # For small k the mean is near 1 and its logarithm needs log1p; LSE − ln n/k would cancel.
+    less = torch.expm1(k * d).mean(dim=dim)
+    near = less > -0.5
+    log = torch.log(torch.where(near, 1.0, torch.exp(k * d).mean(dim=dim)))
+    return top + torch.where(near, torch.log1p(torch.where(near, less, 0.0)), log) / k
+
+
+def boltzmann_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The mean of x under its own softmax: at most max, by at most W((n − 1)/e)/k.
+
+    .. math:: B_k(x) = \sum_i \operatorname{softmax}(kx)_i\, x_i
+
+    Serves the claim ``smooth-max-others``. It is not monotone: the derivative with respect to
+    an entry below B − 1/k is negative. Arguments and errors as for ``smooth_max``.
+
+    >>> boltzmann_max(torch.tensor([3.0, 3.0]), 5)
+    tensor(3.)
+    """
+    k = _check(x, k, dim)
+    top, d = _below_top(x, dim)
+    return top + (torch.softmax(k * d, dim=dim) * d).sum(dim=dim)
+
+
+def p_norm_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The k-norm of non-negative entries: between max and n^{1/k} max.
+
+    .. math:: \|x\|_k = \Bigl(\sum_i x_i^k\Bigr)^{1/k}
+
+    Serves the claim ``smooth-max-others``. Where all entries are 0 the norm has no derivative
+    for k > 1; 0 is returned for it.
+
+    Args:
+        x: float32 or float64, no entry negative.
+        k: at least 1 and finite.
+        dim: the axis to reduce.
+
+    Raises:
+        ValueError: x is not finite, not a float tensor, has a negative entry or no entry along
+            the axis, or k is below 1.
+
+    >>> p_norm_max(torch.tensor([3.0, 4.0]), 2)
+    tensor(5.)
+    """
+    require_finite("x", x, least=0.0, dim=_axis(x, dim))
+    k = _sharpness(x, k, least=1.0)
+    if k == 1:
+        return x.sum(dim=dim)
+    # The norm is homogeneous: dividing by the largest entry, a constant, and multiplying again
+    # changes neither value nor gradient, and no power overflows.
+    top = x.detach().amax(dim=dim, keepdim=True)
+    powers = (x / torch.where(top > 0, top, 1.0)).pow(k).sum(dim=dim)
+    top = top.squeeze(dim)
+    return top * torch.where(top > 0, powers, 1.0).pow(1 / k)
+
+
+def _axis(x: Tensor, dim: int) -> int:
+    """dim; what is no tensor, or has no such axis, is refused by name."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch tensor, got {type(x).__name__}")
+    if isinstance(dim, bool) or not isinstance(dim, int) or not -x.ndim <= dim < x.ndim:
+        raise ValueError(f"dim must be an axis of x, of shape {tuple(x.shape)}; got {dim!r}")
+    return dim

@@ -1,0 +1,610 @@
+"""attnlib/smooth_max.py against 50-digit arithmetic, closed derivatives and proved bounds."""
+
+import math
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import lambertw
+
+from attnlib.smooth_max import boltzmann_max, mellowmax, p_norm_max, smooth_abs, smooth_max
+
+DTYPES = [torch.float32, torch.float64]
+inf, nan = math.inf, math.nan
+close = torch.testing.assert_close
+
+REDUCING = [smooth_max, mellowmax, boltzmann_max, p_norm_max]
+SHIFTING = [smooth_max, mellowmax, boltzmann_max]  # defined for entries of any sign
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+functions = pytest.mark.parametrize("f", [smooth_abs, *REDUCING], ids=lambda f: f.__name__)
+reducing = pytest.mark.parametrize("f", REDUCING, ids=lambda f: f.__name__)
+shifting = pytest.mark.parametrize("f", SHIFTING, ids=lambda f: f.__name__)
+# Forward mode makes torch import a file of its own that still uses a deprecated function.
+forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def entries(*shape, dtype=torch.float64):
+    """Positive, so that every function takes them."""
+    return 0.1 + 3 * torch.rand(*shape, dtype=dtype)
+
+
+def gradient(f, x, *arguments):
+    x = x.detach().clone().requires_grad_()
+    (g,) = torch.autograd.grad(f(x, *arguments).sum(), x)
+    return g
+
+
+# -- 50 digits -----------------------------------------------------------------------------
+
+
+def exact(f, row, k):
+    """Value and gradient at the very numbers given, floats taken for exact."""
+    with mpmath.workdps(50):
+        x, k = [mpmath.mpf(v) for v in row], mpmath.mpf(k)
+        if f is smooth_abs:
+            values = [abs(v) + mpmath.log1p(mpmath.exp(-2 * k * abs(v))) / k for v in x]
+            return [float(v) for v in values], [float(mpmath.tanh(k * v)) for v in x]
+        top = max(x)
+        if f is p_norm_max:
+            if top == 0:
+                return 0.0, [float(k == 1)] * len(x)
+            value = top * mpmath.fsum((v / top) ** k for v in x) ** (1 / k)
+            return float(value), [float((v / value) ** (k - 1)) for v in x]
+        weights = [mpmath.exp(k * (v - top)) for v in x]
+        total = mpmath.fsum(weights)
+        y = [w / total for w in weights]
+        if f is boltzmann_max:
+            value = mpmath.fsum(p * v for p, v in zip(y, x, strict=True))
+            return float(value), [
+                float(p * (1 + k * (v - value))) for p, v in zip(y, x, strict=True)
+            ]
+        value = top + mpmath.log(total / (len(x) if f is mellowmax else 1)) / k
+        return float(value), [float(p) for p in y]
+
+
+def allowance(f, row, k, dtype):
+    """What the roundings add up to, for the value.
+
+    A few in the size of x; and the n + 8 of exp, sum, log and the two products in what is added
+    to the maximum: at most (1 + ln n)/k, and for means at most the spread, however small k is.
+    """
+    n, size = len(row), max(abs(v) for v in row)
+    added = (1 + math.log(n)) / k
+    if f in (mellowmax, boltzmann_max):
+        added = min(added, max(row) - min(row))
+    if f is p_norm_max:
+        added = size * n ** (1 / k)
+    return eps(dtype) * (4 * size + 4 * (n + 8) * added)
+
+
+def gradient_allowance(f, n, k, dtype):
+    """Of an exponent t = k(x_i − max) the rounding eps·t counts as y·eps·t ≤ eps/e.
+
+    A power x^k instead carries k roundings of its base.
+    """
+    return eps(dtype) * 4 * (n + 8 + (k if f is p_norm_max else 1 + math.log(n)))
+
+
+ROWS = {
+    "n=1": [0.7],
+    "zero": [0.0],
+    "zeros": [0.0] * 3,
+    "some-zeros": [0.0, 0.25, 0.0, 1.5],
+    "tied": [2.0, 2.0, 0.5],
+    "all-tied": [1.3] * 7,
+    "near-tie": [1.0, 1.0 + 2**-20, 0.3],
+    "ordinary": [0.3, 1.2, 2.0, 0.0, 0.9],
+    "spread": [0.001, 1000.0, 1.0],
+    "top-of-10000": [9999.5, 10000.0, 9998.25, 10000.0, 3.0],
+    "small-numbers": [1e-20, 3e-20, 2e-20],
+}
+SIGNED = {
+    "symmetric": [-2.0, 0.0, 2.0],
+    "negative": [-3.0, -1.5, -1.0],
+    "both-ends": [-1e4, 1e4],
+    "bottom-of-minus-10000": [-1e4, -9999.0, -9999.5],
+}
+K = [1e-12, 1e-6, 1e-3, 0.7, 1, 1.0 + 2**-40, 1.5, 2, 3, 7.3, 100, 1e4]
+
+
+@functions
+@dtypes
+@pytest.mark.parametrize("k", K)
+def test_values_and_gradients_against_50_digits(f, dtype, k):
+    """|kx| up to 1e4, and beyond where it costs nothing."""
+    if f is p_norm_max and k < 1:
+        pytest.skip("no norm")
+    for name, row in (ROWS if f is p_norm_max else ROWS | SIGNED).items():
+        x = torch.tensor(row, dtype=dtype)
+        value, slope = exact(f, x.tolist(), k)
+        small = allowance(f, x.tolist(), k, dtype)
+        if f is smooth_abs:  # entry by entry
+            small = torch.tensor([allowance(f, [v], k, dtype) for v in x.tolist()])
+        result = f(x, k)
+        assert result.dtype == dtype
+        off = (result.double() - torch.tensor(value, dtype=torch.float64)).abs()
+        assert (off <= small).all(), (name, result, value)
+        g = gradient(f, x, k)
+        assert g.dtype == dtype
+        reference = torch.tensor(slope, dtype=torch.float64)
+        tolerance = gradient_allowance(f, len(row), k, dtype)
+        close(g.double(), reference, atol=tolerance, rtol=0, msg=lambda m, name=name: f"{name} {m}")
+
+
+@shifting
+@pytest.mark.parametrize("k", [1, 0.7, 13, 1e4])
+def test_float32_gradients_keep_their_digits_at_kx_of_10000(f, k):
+    """Where kx itself, rounded to float32, is off by 5e-4."""
+    x = torch.tensor([1e4, 1e4 - 1, 1e4 - 0.5, 1e4, 9e3]) / k
+    g = gradient(f, x, k)
+    reference = torch.tensor(exact(f, x.tolist(), k)[1], dtype=torch.float64)
+    close(g.double(), reference, atol=100 * 2**-23, rtol=0)
+    assert abs(g.double().sum().item() - 1) <= 100 * 2**-23, "shift equivariance"
+
+
+@dtypes
+@pytest.mark.parametrize("f", [mellowmax, boltzmann_max], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("k", [1e-3, 1e-8, 1e-12, 1e-30])
+def test_means_become_the_plain_mean_for_small_k(f, k, dtype):
+    x = torch.tensor([0.0, 1.0, 2.0, 5.0], dtype=dtype)
+    # ½ k Var + O(k²) for mellowmax, k Var for Boltzmann; the variance is 3.5.
+    close(f(x, k), x.mean(), atol=4 * k + 64 * eps(dtype), rtol=0)
+
+
+@dtypes
+@pytest.mark.parametrize("n", [1, 2, 1000, 100_003])
+def test_long_rows_of_equal_entries(n, dtype):
+    x = torch.full((n,), 0.75, dtype=dtype)
+    exactly = {"dtype": dtype}
+    near = {"atol": 0, "rtol": 64 * eps(dtype)}
+    close(smooth_max(x, 2), torch.tensor(0.75 + math.log(n) / 2, **exactly), **near)
+    close(mellowmax(x, 2), torch.tensor(0.75, **exactly), **near)
+    close(boltzmann_max(x, 2), torch.tensor(0.75, **exactly), **near)
+    close(p_norm_max(x, 2), torch.tensor(0.75 * n**0.5, **exactly), **near)
+
+
+@dtypes
+@pytest.mark.parametrize("f", [mellowmax, smooth_max, boltzmann_max], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("k", [1e-3, 1, 50])
+def test_long_rows(f, k, dtype):
+    x = 4 * torch.randn(5000, dtype=dtype)
+    value, slope = exact(f, x.tolist(), k)
+    # The sums of 5000 are pairwise: ln n roundings in place of n.
+    assert abs(f(x, k).item() - value) <= allowance(f, x.tolist(), k, dtype) * 60 / 5000
+    reference = torch.tensor(slope, dtype=torch.float64)
+    close(gradient(f, x, k).double(), reference, atol=200 * eps(dtype), rtol=0)
+
+
+# -- shapes --------------------------------------------------------------------------------
+
+
+@dtypes
+@reducing
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -2, -3])
+def test_every_axis_against_a_loop(f, dim, dtype):
+    x = entries(2, 3, 4, dtype=dtype)
+    result = f(x, 2.5, dim=dim)
+    rows = x.movedim(dim, -1)
+    assert result.shape == rows.shape[:-1]
+    assert result.dtype == dtype
+    for index in torch.cartesian_prod(*(torch.arange(s) for s in result.shape)).tolist():
+        value, _ = exact(f, rows[tuple(index)].tolist(), 2.5)
+        assert abs(result[tuple(index)].item() - value) <= 64 * eps(dtype)
+    close(f(x, 2.5, dim), result, atol=0, rtol=0)  # also without its name
+
+
+@dtypes
+@functions
+@pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,), (2, 0, 3), (1, 1)], ids=str)
+@pytest.mark.parametrize("n", [1, 5])
+def test_leading_dimensions(f, b, n, dtype):
+    x = entries(*b, n, dtype=dtype)
+    result = f(x, 3)
+    assert result.shape == (x.shape if f is smooth_abs else b)
+    assert result.dtype == dtype
+    rows = [f(row, 3) for row in x.reshape(-1, n)]
+    if rows:
+        close(result.flatten(), torch.stack(rows).flatten())
+    assert gradient(f, x, 3).shape == x.shape
+
+
+@reducing
+def test_an_empty_batch_on_either_side(f):
+    assert f(torch.ones(0, 3), 2, dim=1).shape == (0,)
+    assert f(torch.ones(3, 0), 2, dim=0).shape == (0,)
+    with pytest.raises(ValueError, match=r"^x .*at least one entry"):
+        f(torch.ones(0, 3), 2, dim=0)
+
+
+@dtypes
+def test_one_entry_is_its_own_maximum(dtype):
+    x = torch.tensor([[0.7], [123.4], [0.0]], dtype=dtype)
+    for f in REDUCING:
+        close(f(x, 3.3), x[:, 0], atol=0, rtol=2 * eps(dtype))
+        if f is not p_norm_max:
+            close(gradient(f, x, 3.3), torch.ones_like(x), atol=4 * eps(dtype), rtol=0)
+
+
+@functions
+def test_input_is_left_alone_and_may_be_a_view(f):
+    x = entries(4, 6)
+    before = x.clone()
+    result = f(x[:, ::2], 2)
+    close(x, before, atol=0, rtol=0)
+    close(result, f(x[:, ::2].contiguous(), 2))
+    close(f(before[:1].expand(4, 6), 2), f(before[[0] * 4], 2))  # one row in memory
+
+
+# -- derivatives ---------------------------------------------------------------------------
+
+
+@functions
+@pytest.mark.parametrize("k", [1.0 + 1e-6, 1.5, 2, 3.7])
+def test_gradcheck_and_gradgradcheck(f, k):
+    x = entries(2, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: f(x, k), x)
+    assert torch.autograd.gradgradcheck(lambda x: f(x, k), x)
+
+
+@shifting
+def test_gradcheck_at_ties(f):
+    x = torch.tensor([0.0, 0.0, -1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: f(x, 2), x)
+    assert torch.autograd.gradgradcheck(lambda x: f(x, 2), x)
+
+
+@pytest.mark.parametrize("k", [0.5, 1, 3])
+def test_second_derivatives_of_smooth_abs_are_checked_at_0(k):
+    x = torch.tensor([0.0, -0.0, 1e-3, -0.4], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: smooth_abs(x, k), x)
+    assert torch.autograd.gradgradcheck(lambda x: smooth_abs(x, k), x)
+
+
+@dtypes
+@pytest.mark.parametrize("k", [0.5, 1, 7, 1e4])
+def test_second_derivative_of_smooth_abs(k, dtype):
+    """k sech²(kx): k at 0, and 0 where e^{2k|x|} overflows."""
+    x = torch.tensor([0.0, -0.0, 0.3, -0.3, 1.0, -20.0, 100.0, -500.0, 1e4, -1e4], dtype=dtype) / k
+    x.requires_grad_()
+    (g,) = torch.autograd.grad(smooth_abs(x, k).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(g.sum(), x)
+    assert second[:2].tolist() == [k, k]
+    kx = (k * x.detach().double()).clamp(-300, 300)
+    close(second.double(), k / kx.cosh() ** 2, atol=16 * eps(dtype) * k, rtol=0)
+
+
+@dtypes
+@forward_mode
+@pytest.mark.parametrize("f", [smooth_max, mellowmax], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("k", [0.5, 2, 13])
+def test_hessian_is_k_times_the_softmax_jacobian(f, k, dtype):
+    x = torch.tensor([1.0, 0.75, 0.75, -2.0, -1000.0], dtype=dtype)
+    y = torch.softmax(k * x.double(), -1)
+    expected = k * (torch.diag(y) - y[:, None] * y)
+    for hessian in (torch.autograd.functional.hessian, lambda g, x: torch.func.hessian(g)(x)):
+        value = hessian(lambda x: f(x, k), x)
+        close(value.double(), expected, atol=64 * k * eps(dtype), rtol=0)
+
+
+def test_boltzmann_is_not_monotone():
+    x = torch.tensor([0.0, 3.0], dtype=torch.float64)
+    g = gradient(boltzmann_max, x, 2)
+    assert g[0] < 0 < g[1]
+    assert boltzmann_max(torch.tensor([0.5, 3.0]), 2) < boltzmann_max(torch.tensor([0.0, 3.0]), 2)
+
+
+@dtypes
+@pytest.mark.parametrize("k", [1, 1.0, 1 + 2**-52, 1 + 1e-9, 1.001, 1.5, 2, 3, 100, 1e4])
+class TestPNormAtZero:
+    def test_all_zeros(self, k, dtype):
+        x = torch.zeros(2, 3, dtype=dtype)
+        x[1, 1] = 2.0  # the other row is not disturbed
+        assert p_norm_max(x, k).tolist() == [0.0, 2.0]
+        g = gradient(p_norm_max, x, k)
+        # At k = 1 the norm is the sum, elsewhere 0 is the convention, and exact beside the 2.
+        off = float(k == 1)
+        expected = torch.tensor([[off] * 3, [off, 1.0, off]], dtype=dtype)
+        close(g, expected, atol=4 * eps(dtype), rtol=0)
+
+    def test_minus_zero_is_zero(self, k, dtype):
+        x = torch.tensor([[-0.0, -0.0], [-0.0, 2.0]], dtype=dtype)
+        assert p_norm_max(x, k).tolist() == [0.0, 2.0]
+        assert gradient(p_norm_max, x, k).isfinite().all()
+
+    def test_very_large_and_very_small_entries(self, k, dtype):
+        """The square of either leaves the range of its dtype."""
+        kind = torch.finfo(dtype)
+        for scale in (kind.max / 8, kind.tiny):
+            x = torch.tensor([0.0, 1.0, 0.5, 1.0], dtype=dtype)
+            value, slope = exact(p_norm_max, x.tolist(), k)
+            close(p_norm_max(scale * x, k).item(), scale * value, atol=0, rtol=64 * kind.eps)
+            g = gradient(p_norm_max, scale * x, k).double()
+            reference = torch.tensor(slope, dtype=torch.float64)
+            # A vanishing factor x^(k−1) at 0 holds for every k above 1, however near.
+            reference[0] = float(k == 1)
+            close(g, reference, atol=gradient_allowance(p_norm_max, 4, k, dtype), rtol=0)
+
+
+@functions
+@pytest.mark.parametrize("batch", [4, 1])
+def test_vmap_of_grad(f, batch):
+    x = entries(batch, 2, 3)
+    x[0, 0] = torch.tensor([0.0, 1.0, 1.0])
+
+    def total(x):
+        return f(x, 2.5).square().sum()
+
+    transformed = torch.func.vmap(torch.func.grad(total))(x)
+    leaf = x.clone().requires_grad_()
+    total(leaf).backward()
+    close(transformed, leaf.grad)
+    for row in range(batch):
+        close(torch.func.grad(total)(x[row]), leaf.grad[row])
+
+
+@functions
+@forward_mode
+def test_forward_mode_and_hessians_of_transforms(f):
+    x = entries(4)
+
+    def total(x):
+        return f(x, 2.5).square().sum()
+
+    close(torch.func.jacfwd(total)(x), torch.func.jacrev(total)(x))
+    close(torch.func.hessian(total)(x), torch.autograd.functional.hessian(total, x))
+
+
+@functions
+@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+@pytest.mark.parametrize("k", [1, 2.5])
+def test_compiles_without_graph_breaks(f, k):
+    x = entries(2, 3)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: f(x, k), fullgraph=True, backend="eager")
+    close(compiled(x), f(x, k))
+    close(gradient(compiled, x), gradient(f, x, k))
+
+
+# -- properties ----------------------------------------------------------------------------
+
+numbers = st.floats(-50, 50) | st.sampled_from([0.0, 1.0, -1.0, 1e4, -1e4, 9999.5, 1e-30])
+rows = st.lists(numbers, min_size=1, max_size=8)
+sharpness = st.floats(1e-6, 1e4) | st.sampled_from([1e-3, 0.5, 1, 2, 1000])
+kinds = st.sampled_from(DTYPES)
+
+
+@given(rows, sharpness, kinds)
+def test_bounds(row, k, dtype):
+    x = torch.tensor(row, dtype=dtype)
+    row, n = x.tolist(), len(row)
+    top = max(row)
+    small = {f: allowance(f, row, k, dtype) for f in SHIFTING}
+    assert top - small[smooth_max] <= smooth_max(x, k).item()
+    assert smooth_max(x, k).item() <= top + math.log(n) / k + small[smooth_max]
+    value = mellowmax(x, k).item()
+    assert top - math.log(n) / k - small[mellowmax] <= value <= top + small[mellowmax]
+    mean = math.fsum(row) / n
+    assert mean - small[mellowmax] <= value, "Jensen"
+    value = boltzmann_max(x, k).item()
+    gap = lambertw((n - 1) / math.e).real / k
+    assert top - gap - small[boltzmann_max] <= value <= top + small[boltzmann_max]
+    assert mellowmax(x, k).item() <= value + small[mellowmax] + small[boltzmann_max], "Gibbs"
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 1000])
+@pytest.mark.parametrize("k", [0.5, 1, 30])
+def test_bounds_are_attained(n, k):
+    tied = torch.full((n,), 0.3, dtype=torch.float64)
+    close(smooth_max(tied, k).item(), 0.3 + math.log(n) / k)
+    alone = tied.clone()
+    alone[1:] -= 60 / k
+    close(mellowmax(alone, k).item(), 0.3 - math.log(n) / k)
+    w = lambertw((n - 1) / math.e).real
+    worst = tied.clone()
+    worst[1:] -= (1 + w) / k
+    close(boltzmann_max(worst, k).item(), 0.3 - w / k)
+    close(p_norm_max(tied, 1 + k).item(), 0.3 * n ** (1 / (1 + k)))
+
+
+@given(rows, st.floats(1, 1e4) | st.sampled_from([1, 1 + 2**-52, 2]), kinds)
+def test_bounds_of_the_p_norm(row, k, dtype):
+    x = torch.tensor(row, dtype=dtype).abs()
+    value, top, n = p_norm_max(x, k).item(), x.max().item(), len(row)
+    small = allowance(p_norm_max, x.tolist(), k, dtype)
+    assert top - small <= value <= n ** (1 / k) * top + small
+    assert (gradient(p_norm_max, x, k) >= 0).all()
+    # Homogeneous: powers of two, so that scaling itself rounds nothing (away from underflow).
+    x = torch.where(x < 1e-20, 0.0, x)
+    close(p_norm_max(8 * x, k), 8 * p_norm_max(x, k), atol=0, rtol=0)
+
+
+@given(rows, sharpness, kinds)
+def test_smooth_abs_is_even_and_above_the_absolute_value(row, k, dtype):
+    x = torch.tensor(row, dtype=dtype)
+    value = smooth_abs(x, k)
+    close(smooth_abs(-x, k), value, atol=0, rtol=0)
+    for v, s in zip(x.tolist(), value.tolist(), strict=True):
+        small = allowance(smooth_abs, [v], k, dtype)
+        assert abs(s - abs(v) - math.log1p(math.exp(-2 * k * abs(v))) / k) <= small
+        assert abs(v) - small <= s <= abs(v) + math.log(2) / k + small
+    both = torch.stack([x, -x], -1)
+    small = eps(dtype) * (8 * x.abs().max().item() + 64 / k)
+    close(smooth_max(both, k), value, atol=small, rtol=0)
+
+
+@given(rows, sharpness, st.floats(-1e3, 1e3))
+def test_a_shift_of_all_entries_shifts_the_maximum(row, k, shift):
+    x = torch.tensor(row, dtype=torch.float64)
+    for f in SHIFTING:
+        # The shifted entries are rounded by ½ eps of their size; a Boltzmann mean changes by at
+        # most Σ|∂B| ≤ 1 + k Σ y|x − B| ≤ 3 + 2 ln n times that.
+        small = allowance(f, row, k, x.dtype) + allowance(f, (x + shift).tolist(), k, x.dtype)
+        small += (3 + 2 * math.log(len(row))) * eps(x.dtype) * (x + shift).abs().max().item()
+        assert abs((f(x + shift, k) - f(x, k)).item() - shift) <= small + 2**-52 * 1e3
+
+
+@given(rows, st.integers(0, 2**32), sharpness, kinds)
+def test_no_change_of_the_entries_is_enlarged(row, seed, k, dtype):
+    """Non-expansive and monotone: the smooth maximum and mellowmax, not Boltzmann's."""
+    x = torch.tensor(row, dtype=dtype)
+    step = torch.randn(len(row), generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    moved = x + step
+    far = (moved.double() - x.double()).abs().max().item()
+    higher = torch.maximum(x, moved)
+    for f in (smooth_max, mellowmax):
+        small = sum(allowance(f, v.tolist(), k, dtype) for v in (x, moved, higher))
+        assert abs(f(moved, k).item() - f(x, k).item()) <= far + small
+        assert f(higher, k).item() >= max(f(x, k).item(), f(moved, k).item()) - small
+        g = gradient(f, x, k)
+        assert (g >= 0).all()
+        assert abs(g.double().sum().item() - 1) <= gradient_allowance(f, len(row), k, dtype)
+
+
+@given(rows, sharpness, st.randoms(), kinds)
+def test_the_order_of_the_entries_does_not_matter(row, k, random, dtype):
+    order = random.sample(range(len(row)), len(row))
+    x = torch.tensor(row, dtype=dtype)
+    for f in SHIFTING:
+        small = 2 * allowance(f, x.tolist(), k, dtype)
+        close(f(x[order], k), f(x, k), atol=small, rtol=0)
+    x, k = x.abs(), k + 1
+    small = 2 * allowance(p_norm_max, x.tolist(), k, dtype)
+    close(p_norm_max(x[order], k), p_norm_max(x, k), atol=small, rtol=0)
+    close(smooth_abs(x[order], k), smooth_abs(x, k)[order], atol=0, rtol=0)
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+good = torch.tensor([[0.25, 0.75, 0.0]] * 2)
+
+
+def refused(name, words, call):
+    with pytest.raises(ValueError, match=rf"^{name} ") as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@functions
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("bad", "words"),
+        [
+            pytest.param(torch.tensor([[0.25, nan]]), ["nan", "(0, 1)"], id="nan"),
+            pytest.param(torch.tensor([[0.0, 1.0], [inf, 1.0]]), ["inf", "(1, 0)"], id="inf"),
+            pytest.param(torch.tensor([0.0, -inf]), ["-inf", "(1,)"], id="minus-inf"),
+            pytest.param(torch.tensor([1, 0]), ["torch.int64"], id="int64"),
+            pytest.param(torch.tensor([True, False]), ["torch.bool"], id="bool"),
+            pytest.param(torch.tensor([1.0]).half(), ["torch.float16"], id="float16"),
+            pytest.param(torch.tensor([1.0]).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
+            pytest.param(torch.tensor([1.0 + 0j]), ["torch.complex64"], id="complex64"),
+            pytest.param(torch.ones(0), ["shape (0,)"], id="n=0"),
+            pytest.param(torch.ones(2, 0), ["shape (2, 0)"], id="n=0-batch"),
+            pytest.param(torch.ones(0, 0), ["shape (0, 0)"], id="n=0-empty-batch"),
+            pytest.param([0.5, 0.5], ["list"], id="list"),
+            pytest.param(good.numpy(), ["ndarray"], id="numpy"),
+            pytest.param(3.0, ["float"], id="float"),
+            pytest.param(None, ["NoneType"], id="None"),
+        ],
+    )
+    def test_entries(self, f, bad, words):
+        refused("x", words, lambda: f(bad, 2))
+
+    def test_no_axis(self, f):
+        """Without an axis x is as much to blame as dim; the message must show the shape."""
+        with pytest.raises(ValueError, match=r"\bx\b.*shape \(\)"):
+            f(torch.tensor(1.0), 2)
+
+    @pytest.mark.parametrize(
+        "k",
+        [
+            *[pytest.param(k, id=str(k)) for k in (0, 0.0, -0.0, -1, -1.5, nan, inf, -inf)],
+            pytest.param(True, id="bool"),
+            pytest.param("3", id="string"),
+            pytest.param(None, id="None"),
+            pytest.param(torch.tensor(3.0), id="tensor"),
+            pytest.param(torch.tensor([3.0, 1.0, 2.0]), id="tensor-of-three"),
+            pytest.param([3.0], id="list"),
+            pytest.param(3 + 0j, id="complex"),
+            pytest.param(10**400, id="integer-beyond-float64"),
+        ],
+    )
+    def test_sharpness(self, f, k):
+        refused("k", [repr(k)], lambda: f(good, k))
+
+    @pytest.mark.parametrize("k", [1e39, 1e300, 1e-46, 1e-300])
+    def test_sharpness_beyond_the_dtype(self, f, k):
+        """Rounded to float32, k is ∞ or 0, and value or gradient would be NaN."""
+        refused("k", [], lambda: f(good, k))
+        if k > 1 or f is not p_norm_max:
+            result = f(good.double(), k)
+            assert result.isfinite().all()
+            assert gradient(f, good.double(), k).isfinite().all()
+
+    def test_values_are_not_read_inside_a_transform(self, f):
+        """There a NaN flows through, as torch's own functions let it; the rest still counts."""
+        bad = torch.full((2, 3), nan)
+        assert torch.func.vmap(lambda x: f(x, 2))(bad).isnan().all()
+        refused("x", ["int64"], lambda: torch.func.vmap(lambda x: f(x, 2))(bad.long()))
+        refused("k", ["-1"], lambda: torch.func.vmap(lambda x: f(x, -1))(good))
+        refused("x", ["nan"], lambda: f(bad, 2))  # and outside they count again
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("f", [smooth_abs, *SHIFTING], ids=lambda f: f.__name__)
+def test_an_overflowing_product_is_refused(f):
+    refused(r"k \* x", ["inf", "(1, 2)"], lambda: f(torch.tensor([[0.0] * 3, [0, 0, 1e30]]), 1e10))
+    refused(r"k \* x", ["-inf"], lambda: f(torch.tensor([-1e30, 0.0]), 1e10))
+    close(f(torch.tensor([1e30, 0.0]), 10).max().item(), 1e30, atol=0, rtol=1e-6)
+
+
+@shifting
+def test_entries_further_apart_than_the_dtype_reaches(f):
+    x = torch.tensor([3e38, -3e38])
+    close(f(x, 1), x[0])
+    assert gradient(f, x, 1).tolist() == [1.0, 0.0]
+
+
+@reducing
+def test_the_index_shown_is_one_of_x_whatever_the_axis(f):
+    refused("x", ["nan", "(1, 0)"], lambda: f(torch.tensor([[0.0, 1.0], [nan, 2.0]]), 2, dim=0))
+    if f is p_norm_max:
+        refused("x", ["-1.0", "(1, 0)"], lambda: f(torch.tensor([[0.0], [-1.0]]), 2, dim=0))
+    else:
+        big = torch.tensor([[0.0, 1.0], [1e30, 2.0]])
+        refused(r"k \* x", ["inf", "(1, 0)"], lambda: f(big, 1e10, dim=0))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@reducing
+@pytest.mark.parametrize("dim", [2, -3, 100, 1.0, True, None, "0", (0, 1)], ids=repr)
+def test_no_such_axis(f, dim):
+    refused("dim", ["(2, 3)", repr(dim)], lambda: f(good, 2, dim=dim))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInputOfThePNorm:
+    @pytest.mark.parametrize("k", [1, 1.5, 2])
+    @pytest.mark.parametrize("least", [-1.0, -1e-30, -1e-45])
+    def test_negative_entries(self, k, least):
+        bad = torch.tensor([[0.0, 1.0], [least, 1.0]])
+        refused("x", ["below 0", "(1, 0)"], lambda: p_norm_max(bad, k))
+        refused("x", ["below 0"], lambda: p_norm_max(bad.T, k, dim=0))
+
+    @pytest.mark.parametrize("k", [0.5, math.nextafter(1.0, 0.0), 1e-300, 0, -2])
+    def test_no_norm(self, k):
+        refused("k", ["at least 1", repr(k)], lambda: p_norm_max(good, k))
+
+
+def test_the_shape_checker_is_on_unless_a_test_asks():
+    """So that no other test passes with it off by accident."""
+    if not hasattr(smooth_abs, "__wrapped__"):
+        pytest.skip("run without --jaxtyping-packages")
+    with pytest.raises(Exception, match="Type-check error"):
+        smooth_abs(good.long(), 2)
