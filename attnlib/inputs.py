@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["require_integer", "require_kurtosis", "require_logits", "require_probabilities",
+__all__ = ["require_axis", "require_between", "require_choice", "require_different",
+           "require_epsilon", "require_finite", "require_integer", "require_kurtosis",
+           "require_logits", "require_mask", "require_positive", "require_probabilities",
            "require_same"]  # fmt: skip
 
 
@@ -42,12 +44,15 @@ def _refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
         raise ValueError(f"{name} holds {what}: {x[index]} at index {index}")
 
 
-def require_finite(name: str, x: Any, least: float = -math.inf, dim: int = -1) -> None:
-    """Real rows: float32 or float64, a non-empty axis dim, no NaN, no ±inf, none below least."""
+def require_finite(
+    name: str, x: Any, least: float = -math.inf, most: float = math.inf, dim: int = -1
+) -> None:
+    """Real rows: float32 or float64, a non-empty axis dim, no NaN, no ±inf, least ≤ x ≤ most."""
     _require_rows(name, x, dim)
     if _values_may_be_read():
         _refuse(name, x, ~x.isfinite(), "a value that is not finite")
         _refuse(name, x, x < least, f"a value below {least:g}")
+        _refuse(name, x, x > most, f"a value above {most:g}")
 
 
 def require_logits(name: str, z: Any) -> None:
@@ -64,17 +69,53 @@ def require_logits(name: str, z: Any) -> None:
             raise ValueError(f"{name} is -inf in every entry of row {row}: nothing to attend to")
 
 
-def require_probabilities(name: str, y: Any) -> None:
-    """Probability rows: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
-    require_finite(name, y)
+def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Tensor:
+    """Logits along an axis and a mask, True = attend; where to attend, in the shape of z.
+
+    −inf counts as masked, and no mask as all True. What z holds at False is not looked at. An
+    axis without any True is refused.
+    """
+    _require_rows(name_z, z, dim)
+    attend = torch.ones_like(z, dtype=torch.bool)
+    if mask is not None:
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise ValueError(f"{name} must be a boolean tensor, True = attend; got {kind}")
+        try:
+            attend = mask.expand(z.shape)
+        except RuntimeError:
+            raise ValueError(f"{name} must broadcast to the shape of {name_z}, got "
+                             f"{tuple(mask.shape)} and {tuple(z.shape)}") from None  # fmt: skip
+    if _values_may_be_read():
+        _refuse(name_z, z, attend & (z.isnan() | (z == math.inf)), "NaN or +inf")
+    attend = attend & (z != -math.inf)
+    if _values_may_be_read() and not attend.any(dim=dim).all():
+        row = tuple((~attend.any(dim=dim)).nonzero()[0].tolist())
+        raise ValueError(f"{name_z} is masked in every entry of row {row}: nothing to attend to")
+    return attend
+
+
+def require_axis(name: str, x: Any, dim: Any) -> int:
+    """dim; what is no tensor, or has no such axis, is refused by name."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if isinstance(dim, bool) or not isinstance(dim, int) or not -x.ndim <= dim < x.ndim:
+        raise ValueError(f"dim must be an axis of {name}, of shape {tuple(x.shape)}; got {dim!r}")
+    return dim
+
+
+def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
+    """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
+    require_finite(name, y, dim=dim)
     if _values_may_be_read():
         _refuse(name, y, y < 0, "a negative probability")
-        total = y.sum(dim=-1)
+        total = y.sum(dim=dim)
         # √eps: half the digits. Rows summed in any order pass, a forgotten factor does not.
         off = (total - 1).abs() > torch.finfo(y.dtype).eps ** 0.5
         if off.any():
             row = tuple(off.nonzero()[0].tolist())
-            raise ValueError(f"{name} must sum to 1 along its last axis; row {row} sums to "
+            axis = "its last axis" if dim == -1 else f"axis {dim}"
+            raise ValueError(f"{name} must sum to 1 along {axis}; row {row} sums to "
                              f"{total[row].item()}")  # fmt: skip
 
 
@@ -86,6 +127,13 @@ def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
     if a.dtype != b.dtype:
         raise ValueError(f"{name_a} and {name_b} must have the same dtype, got "
                          f"{a.dtype} and {b.dtype}")  # fmt: skip
+
+
+def require_different(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
+    """No row of the one equals that of the other."""
+    if _values_may_be_read() and (same := (a == b).all(dim=-1)).any():
+        row = tuple(same.nonzero()[0].tolist())
+        raise ValueError(f"{name_a} and {name_b} must differ; they are equal in row {row}")
 
 
 def _as_float(value: Any) -> float:
@@ -106,12 +154,22 @@ def require_kurtosis(name: str, kurtosis: Any) -> float:
     return value
 
 
-def require_sharpness(name: str, k: Any, least: float | int = 0) -> float:
+def require_positive(name: str, k: Any, least: float | int = 0) -> float:
     """A positive finite number, at least ``least``."""
     value = _as_float(k)
     if not (0 < value < math.inf and value >= least):
         limit = f"at least {least:g}" if least else "positive"
         raise ValueError(f"{name} must be a finite number, {limit}; got {k!r}")
+    return value
+
+
+def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
+    """A positive finite number that is neither 0 nor infinite in the dtype it will meet."""
+    value = require_positive(name, eps)
+    rounded = torch.tensor(value, dtype=torch.float64).to(dtype).item()
+    if not 0 < rounded < math.inf:
+        raise ValueError(f"{name} must be a positive finite number in {dtype}, where {eps!r} "
+                         f"becomes {rounded:g}")  # fmt: skip
     return value
 
 
@@ -121,6 +179,13 @@ def require_between(name: str, value: Any, least: float | int, most: float | int
     if not least <= number <= most:
         raise ValueError(f"{name} must be between {least:g} and {most:g}, got {value!r}")
     return number
+
+
+def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    return value
 
 
 def require_integer(name: str, value: Any, least: int, most: int | None = None) -> int:

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib.inputs import require_finite, require_sharpness
+from attnlib.inputs import require_axis, require_finite, require_positive
 
 __all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
 
 
 def _sharpness(x: Tensor, k: float | int, least: float = 0.0) -> float:
     """k checked: also, it must not round to 0 or ∞ where it meets x."""
-    k = require_sharpness("k", k, least=least)
+    k = require_positive("k", k, least=least)
     kind = torch.finfo(x.dtype)
     if not kind.tiny <= k <= kind.max:
         raise ValueError(f"k must be between {kind.tiny:g} and {kind.max:g} for {x.dtype}, "
@@ -23,7 +23,7 @@ def _sharpness(x: Tensor, k: float | int, least: float = 0.0) -> float:
 
 def _check(x: Tensor, k: float | int, dim: int = -1) -> float:
     """k; x, k, dim and k·x are checked."""
-    require_finite("x", x, dim=_axis(x, dim))
+    require_finite("x", x, dim=require_axis("x", x, dim))
     k = _sharpness(x, k)
     require_finite("k * x", k * x, dim=dim)
     return k
@@ -144,7 +144,7 @@ def p_norm_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[T
     >>> p_norm_max(torch.tensor([3.0, 4.0]), 2)
     tensor(5.)
     """
-    require_finite("x", x, least=0.0, dim=_axis(x, dim))
+    require_finite("x", x, least=0.0, dim=require_axis("x", x, dim))
     k = _sharpness(x, k, least=1.0)
     if k == 1:
         return x.sum(dim=dim)
@@ -154,12 +154,3 @@ def p_norm_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[T
     powers = (x / torch.where(top > 0, top, 1.0)).pow(k).sum(dim=dim)
     top = top.squeeze(dim)
     return top * torch.where(top > 0, powers, 1.0).pow(1 / k)
-
-
-def _axis(x: Tensor, dim: int) -> int:
-    """dim; what is no tensor, or has no such axis, is refused by name."""
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch tensor, got {type(x).__name__}")
-    if isinstance(dim, bool) or not isinstance(dim, int) or not -x.ndim <= dim < x.ndim:
-        raise ValueError(f"dim must be an axis of x, of shape {tuple(x.shape)}; got {dim!r}")
-    return dim

@@ -10,13 +10,19 @@ import sympy
 import torch
 
 from attnlib.inputs import (
+    require_axis,
+    require_between,
+    require_choice,
+    require_different,
+    require_epsilon,
     require_finite,
     require_integer,
     require_kurtosis,
     require_logits,
+    require_mask,
+    require_positive,
     require_probabilities,
     require_same,
-    require_sharpness,
 )
 
 nan, inf = math.nan, math.inf
@@ -140,7 +146,7 @@ def test_no_kurtosis(value):
     ],
 )
 def test_sharpness(value):
-    number = require_sharpness("k", value)
+    number = require_positive("k", value)
     assert type(number) is float
     assert number == float(value)
 
@@ -169,15 +175,15 @@ NO_SHARPNESS = [
 def test_no_sharpness(value):
     message = f"k must be a finite number, positive; got {value!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
-        require_sharpness("k", value)
+        require_positive("k", value)
 
 
 @pytest.mark.parametrize("value", [*NO_SHARPNESS, 0.5, math.nextafter(1.0, 0.0)])
 def test_no_sharpness_of_at_least_1(value):
-    assert require_sharpness("k", 1, least=1) == require_sharpness("k", 1.0, least=1.0) == 1
+    assert require_positive("k", 1, least=1) == require_positive("k", 1.0, least=1.0) == 1
     message = f"k must be a finite number, at least 1; got {value!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
-        require_sharpness("k", value, least=1)
+        require_positive("k", value, least=1)
 
 
 @pytest.mark.parametrize("least", [0.0, -1.5, 2.0])
@@ -246,3 +252,239 @@ def test_values_are_read_again_after_a_transform_failed():
         torch.func.vmap(fails)(torch.full((2, 2), nan))
     with pytest.raises(ValueError, match="nan"):
         require_finite("row", torch.tensor([nan]))
+
+
+def refused(message, call, *arguments, **keywords):
+    """The whole message, so that no value or name in it can go wrong."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call(*arguments, **keywords)
+
+
+# -- bounds and axes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [0.0, 1.0, -1.5])
+def test_the_largest_entry_is_allowed_and_none_above_it(most):
+    x = torch.tensor([[most, most - 1.0]], dtype=torch.float64)
+    require_finite("x", x, most=most)
+    require_finite("x", x, least=most - 1, most=most)
+    above = torch.cat([x, torch.full_like(x, math.nextafter(most, inf))])
+    require_finite("x", above)
+    with pytest.raises(ValueError, match=rf"^x holds a value above {most:g}: .*\(1, 0\)"):
+        require_finite("x", above, most=most)
+
+
+def test_no_bound_is_no_licence_for_infinity():
+    for value in (inf, -inf):
+        with pytest.raises(ValueError, match=r"^x holds a value that is not finite"):
+            require_finite("x", torch.tensor([value]), most=1.0)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -2, -3])
+def test_axes(dim):
+    assert require_axis("x", torch.ones(2, 3, 4), dim) == dim
+
+
+@pytest.mark.parametrize("dim", [3, -4, 1.0, True, False, None, "0", (0,), torch.tensor(0)])
+def test_no_axis(dim):
+    message = f"dim must be an axis of x, of shape (2, 3, 4); got {dim!r}"
+    refused(message, require_axis, "x", torch.ones(2, 3, 4), dim)
+
+
+def test_a_number_has_no_axes():
+    for dim in (0, -1):
+        message = f"dim must be an axis of x, of shape (); got {dim}"
+        refused(message, require_axis, "x", torch.tensor(1.0), dim)
+    refused("x must be a torch tensor, got list", require_axis, "x", [1.0], 0)
+    refused("x must be a torch tensor, got ndarray", require_axis, "x", np.ones(2), 0)
+
+
+def test_probabilities_along_another_axis():
+    y = torch.tensor([[0.5, 0.25, 1.0], [0.5, 0.75, 0.0]])
+    require_probabilities("y", y, dim=0)
+    require_probabilities("y", y, dim=-2)
+    refused("y must sum to 1 along its last axis; row (0,) sums to 1.75", require_probabilities,
+            "y", y)  # fmt: skip
+    y[1, 1] = 0.5
+    refused("y must sum to 1 along axis 0; row (1,) sums to 0.75", require_probabilities,
+            "y", y, dim=0)  # fmt: skip
+    require_probabilities("y", torch.ones(1, 0), dim=0)
+    refused("y must have at least one entry along axis 0, got shape (0, 2)",
+            require_probabilities, "y", torch.ones(0, 2), dim=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_sums_may_be_off_by_half_the_digits(sign, dtype):
+    slack = torch.finfo(dtype).eps ** 0.5
+    y = torch.tensor([0.5, 0.5 + sign * 0.9 * slack], dtype=dtype)
+    require_probabilities("y", y)
+    y = torch.tensor([0.5, 0.5 + sign * 1.1 * slack], dtype=dtype)
+    with pytest.raises(ValueError, match=r"^y must sum to 1"):
+        require_probabilities("y", y)
+
+
+# -- masks -----------------------------------------------------------------------------------
+
+
+def test_no_mask_attends_to_all_but_minus_infinity():
+    z = torch.tensor([[0.0, -inf, 2.0], [-inf, -1e38, 0.0]])
+    assert require_mask("mask", None, "z", z).tolist() == [[True, False, True], [False, True, True]]
+    finite = torch.zeros(2, 3)
+    attend = require_mask("mask", None, "z", finite)
+    assert attend.dtype == torch.bool
+    assert attend.all()
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1,), (1, 3), (2, 1), (2, 3)], ids=str)
+def test_masks_are_expanded(shape):
+    mask = torch.ones(shape, dtype=torch.bool)
+    attend = require_mask("mask", mask, "z", torch.zeros(2, 3))
+    assert attend.shape == (2, 3)
+    assert attend.all()
+
+
+def test_a_mask_and_minus_infinity():
+    z = torch.tensor([[0.0, -inf, nan], [inf, 1.0, 2.0]])
+    mask = torch.tensor([[True, True, False], [False, True, True]])
+    attend = require_mask("mask", mask, "z", z)
+    assert attend.tolist() == [[True, False, False], [False, True, True]]
+    assert mask.tolist() == [[True, True, False], [False, True, True]], "left alone"
+
+
+@pytest.mark.parametrize(
+    ("mask", "got"),
+    [
+        pytest.param(torch.ones(3), "torch.float32", id="float"),
+        pytest.param(torch.ones(3, dtype=torch.uint8), "torch.uint8", id="uint8"),
+        pytest.param(torch.ones(3, dtype=torch.int64), "torch.int64", id="int64"),
+        pytest.param([True] * 3, "list", id="list"),
+        pytest.param(np.ones(3, dtype=bool), "ndarray", id="numpy"),
+        pytest.param(False, "bool", id="python-bool"),
+    ],
+)
+def test_no_mask(mask, got):
+    refused(f"m must be a boolean tensor, True = attend; got {got}", require_mask,
+            "m", mask, "z", torch.zeros(2, 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,), (3, 3), (1, 2, 3), (0,), (3, 1)], ids=str)
+def test_masks_that_do_not_fit(shape):
+    refused(f"m must broadcast to the shape of z, got {shape} and (2, 3)", require_mask,
+            "m", torch.ones(shape, dtype=torch.bool), "z", torch.zeros(2, 3))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mask", "dim", "row"),
+    [
+        pytest.param([[True] * 3, [False] * 3], -1, (1,), id="row"),
+        pytest.param([[True] * 3, [False, False, True]], -1, (1,), id="with-minus-infinity"),
+        pytest.param([[False, True, True]] * 2, 0, (0,), id="column"),
+        pytest.param([[True] * 3, [False, False, True]], 0, None, id="not-in-columns"),
+        pytest.param([[False, True, True]] * 2, 1, None, id="not-in-rows"),
+    ],
+)
+def test_nothing_to_attend_to(mask, dim, row):
+    z = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, -inf]])
+    mask = torch.tensor(mask)
+    if row is None:
+        assert require_mask("m", mask, "z", z, dim=dim).any()
+    else:
+        refused(f"z is masked in every entry of row {row}: nothing to attend to", require_mask,
+                "m", mask, "z", z, dim=dim)  # fmt: skip
+
+
+def test_what_is_masked_is_not_looked_at():
+    z = torch.tensor([[0.0, nan], [inf, 1.0]])
+    require_mask("m", torch.tensor([[True, False], [False, True]]), "z", z)
+    refused("z holds NaN or +inf: nan at index (0, 1)", require_mask,
+            "m", torch.tensor([[True, True], [False, True]]), "z", z)  # fmt: skip
+    refused("z holds NaN or +inf: inf at index (1, 0)", require_mask,
+            "m", torch.tensor([True, False]), "z", z)  # fmt: skip
+    refused("z holds NaN or +inf: nan at index (0, 1)", require_mask, "m", None, "z", z)
+
+
+def test_logits_of_a_mask_are_rows():
+    refused("z must be float32 or float64, got torch.int64", require_mask,
+            "m", None, "z", torch.tensor([1, 2]))  # fmt: skip
+    refused("z must have at least one entry along axis 0, got shape (0, 2)", require_mask,
+            "m", None, "z", torch.ones(0, 2), dim=0)  # fmt: skip
+    assert require_mask("m", None, "z", torch.ones(0, 2)).shape == (0, 2)
+
+
+def test_masks_inside_a_transform_are_not_read():
+    z = torch.tensor([[nan, 0.0], [-inf, -inf]])
+    attend = torch.func.vmap(lambda z: require_mask("m", None, "z", z))(z)
+    assert attend.tolist() == [[True, True], [False, False]]
+    with pytest.raises(ValueError, match=r"^m must broadcast .* \(3,\) and \(2,\)"):
+        torch.func.vmap(lambda z: require_mask("m", torch.ones(3).bool(), "z", z))(z)
+
+
+# -- pairs, numbers and words ----------------------------------------------------------------
+
+
+def test_different():
+    a = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
+    require_different("a", a, "b", a.flip(0))
+    require_different("a", a, "b", a + torch.tensor([0.0, 1e-7]))  # one entry is enough
+    require_different("a", a[:0], "b", a[:0])
+    refused("a and b must differ; they are equal in row (0,)", require_different, "a", a, "b", a)
+    refused("a and b must differ; they are equal in row (1,)", require_different,
+            "a", a, "b", torch.stack([a[1], a[1]]))  # fmt: skip
+    refused("a and b must differ; they are equal in row ()", require_different,
+            "a", a[0], "b", a[0])  # fmt: skip
+    torch.func.vmap(lambda x: require_different("a", x, "b", x) or x)(a)  # not read there
+
+
+FLOATS = {torch.float32: (1e-45, 3.4e38), torch.float64: (5e-324, 1.7e308)}
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])
+def test_epsilon(dtype):
+    for value in (*FLOATS[dtype], 0.1, 1, np.float32(0.25), Fraction(1, 3), sympy.Rational(1, 3)):
+        number = require_epsilon("eps", value, dtype)
+        assert type(number) is float
+        assert number == float(value), "not rounded to the dtype"
+
+
+@pytest.mark.parametrize("value", [1e-50, 1e-46, 7e-46, 1e39, 3.5e38])
+def test_epsilon_beyond_float32(value):
+    becomes = "0" if value < 1 else "inf"
+    refused(f"e must be a positive finite number in torch.float32, where {value!r} becomes "
+            f"{becomes}", require_epsilon, "e", value, torch.float32)  # fmt: skip
+    assert require_epsilon("e", value, torch.float64) == value
+
+
+@pytest.mark.parametrize("value", NO_SHARPNESS)
+@pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])
+def test_no_epsilon(value, dtype):
+    refused(f"e must be a finite number, positive; got {value!r}", require_epsilon,
+            "e", value, dtype)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, -0.0, 1.0, Fraction(1, 2), np.float32(1)], ids=repr)
+def test_between(value):
+    number = require_between("t", value, 0, 1)
+    assert type(number) is float
+    assert number == value
+
+
+@pytest.mark.parametrize(
+    "value", [-5e-324, math.nextafter(1.0, 2.0), -1, 2, nan, inf, -inf, True, False, "0", None, [0]]
+)
+def test_not_between(value):
+    refused(f"t must be between 0 and 1, got {value!r}", require_between, "t", value, 0, 1)
+
+
+def test_choice():
+    words = ("once", "twice")
+    assert [require_choice("v", word, words) for word in words] == ["once", "twice"]
+    for bad in ("Once", "", "on", "once ", None, 0, True, ("once",), ["once"], b"once"):
+        refused(f"v must be one of once, twice; got {bad!r}", require_choice, "v", bad, words)
+
+
+@pytest.mark.parametrize("value", [9, 2**70])
+def test_the_most_an_integer_may_be(value):
+    assert require_integer("n", value, least=1, most=value) == value
+    refused(f"n must be an integer, at most {value - 1}; got {value}", require_integer,
+            "n", value, least=1, most=value - 1)  # fmt: skip

@@ -1,0 +1,158 @@
+"""Entropy of attention: exact from probabilities and from logits, and with ε in two places."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from scipy.optimize import brentq
+from torch import Tensor
+
+from attnlib.inputs import (
+    require_axis,
+    require_epsilon,
+    require_integer,
+    require_mask,
+    require_probabilities,
+)
+
+__all__ = ["crossover", "entropy", "entropy_from_logits", "rectified_once", "rectified_twice"]
+
+
+def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The entropy of probabilities, in nats, exact where some are 0.
+
+    .. math:: H(p) = -\sum_i p_i \ln p_i, \qquad 0 \ln 0 = 0
+
+    Serves the claim ``entropy-underflow``. The gradient is −(ln pᵢ + 1). It is infinite in the
+    limit pᵢ → 0; where pᵢ = 0 it is set to 0, so that a backward pass through a softmax stays
+    finite. Where logits are at hand, ``entropy_from_logits`` is more accurate.
+
+    Args:
+        p: float32 or float64, probabilities along the axis ``dim``.
+        dim: the axis to reduce.
+
+    Raises:
+        ValueError: p is not a float tensor, has no entry along the axis, holds a negative entry,
+            NaN or ±inf, or does not sum to 1.
+
+    >>> entropy(torch.tensor([0.5, 0.5, 0.0]))  # ln 2
+    tensor(0.6931)
+    """
+    require_probabilities("p", p, dim=require_axis("p", p, dim))
+    # The 1 goes in before the logarithm: zeroing p·ln p afterwards leaves NaN in the gradient.
+    safe = torch.where(p == 0, 1.0, p)  # a NaN stays one
+    return 0 - (safe * safe.log()).sum(dim=dim)  # 0 − 0 is 0, −(0) would be −0
+
+
+def entropy_from_logits(
+    z: Float[Tensor, "*b"], mask: Bool[Tensor, "*#b"] | None = None, dim: int = -1
+) -> Float[Tensor, "*c"]:
+    r"""The entropy of softmax(z), in nats, without the logarithm of a probability.
+
+    .. math:: H = \ln\sum_i e^{z_i} - \sum_i p_i z_i, \qquad
+              \frac{\partial H}{\partial z_j} = -p_j(\ln p_j + H)
+
+    Serves the claim ``entropy-underflow``. Value and gradient are finite for all finite logits,
+    however far apart. The largest logit is subtracted first: only then do large logits keep their
+    digits.
+
+    Args:
+        z: float32 or float64 logits along the axis ``dim``; −inf marks a masked entry.
+        mask: True = attend, broadcast to the shape of z. What z holds at False, NaN included,
+            has no influence on value or gradient.
+        dim: the axis to reduce.
+
+    Raises:
+        ValueError: z is not a float tensor, has no entry along the axis, or holds NaN or +inf
+            where the mask is True; every entry of a row is masked; the mask is not boolean or
+            does not fit z.
+
+    >>> entropy_from_logits(torch.tensor([7.0, 7.0, 500.0]), torch.tensor([True, True, False]))
+    tensor(0.6931)
+    """
+    keep = require_mask("mask", mask, "z", z, dim=require_axis("z", z, dim))
+    z = torch.where(keep, z, 0.0)
+    leader = torch.where(keep, z, -math.inf).argmax(dim=dim, keepdim=True)
+    # H depends on the differences d ≤ 0 alone. They stay finite, so that 0·d is 0.
+    d = (z - z.gather(dim, leader)).clamp(min=torch.finfo(z.dtype).min)
+    # Its own 0 is a constant: else the two halves of its gradient cancel to rounding errors.
+    d = torch.where(keep, d, 0.0).scatter(dim, leader, 0.0)
+    weights = torch.where(keep, d.exp(), 0.0)
+    # The leader counts as the 1 of log1p: near one-hot the small rest keeps its digits.
+    rest = weights.scatter(dim, leader, 0.0).sum(dim=dim, keepdim=True)
+    p = weights / (1 + rest)
+    return rest.log1p().squeeze(dim) - (p * d).sum(dim=dim)
+
+
+def rectified_once(p: Float[Tensor, "*b"], eps: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The notes' B: ε inside the logarithm only. The sign is theirs: minus an entropy.
+
+    .. math:: B_\varepsilon(p) = \sum_i p_i \ln(p_i + \varepsilon)
+
+    Serves the claims ``entropy-B-above-A`` and ``order-gap``: above Σ p ln p, by at least
+    ln(1 + ε) and at most ln(1 + nε).
+
+    Args:
+        p: float32 or float64, probabilities along the axis ``dim``.
+        eps: positive and finite, also in the dtype of p.
+        dim: the axis to reduce.
+
+    Raises:
+        ValueError: p as for ``entropy``; eps is not positive, or becomes 0 in the dtype of p.
+
+    >>> rectified_once(torch.tensor([1.0, 0.0]), 0.5)  # ln 1.5
+    tensor(0.4055)
+    """
+    eps = _check(p, eps, dim)
+    return (p * (p + eps).log()).sum(dim=dim)
+
+
+def rectified_twice(p: Float[Tensor, "*b"], eps: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
+    r"""The notes' C: ε in both places. The sign is theirs.
+
+    .. math:: C_\varepsilon(p) = \sum_i (p_i + \varepsilon) \ln(p_i + \varepsilon)
+              = (1 + t)\ln(1 + t) - (1 + t)\,H(q), \qquad t = n\varepsilon
+
+    Serves the claims ``entropy-C-meaning`` and ``order-gap``: up to scale and shift, minus the
+    entropy of the smoothed law q = (p + ε)/(1 + t). Arguments and errors as for
+    ``rectified_once``.
+
+    >>> rectified_twice(torch.tensor([0.5, 0.5]), 0.5)  # 1 ln 1 + 1 ln 1
+    tensor(0.)
+    """
+    eps = _check(p, eps, dim)
+    if (1 + p.shape[dim] * eps) * math.log1p(eps) > torch.finfo(p.dtype).max:
+        raise ValueError(f"eps must leave the sum finite in {p.dtype}; got {eps!r}")
+    smoothed = p + eps
+    return (smoothed * smoothed.log()).sum(dim=dim)
+
+
+def crossover(n: int) -> float:
+    r"""t*(n): up to nε = t*(n), B is at least as close to Σ p ln p as C for every p.
+
+    .. math:: \varphi(t^*) = \ln n, \qquad \varphi(t) = \frac{(2 + t)\ln(1 + t)}{t}
+
+    Serves the claim ``entropy-C-closer``. Beyond it, up to ε = 1 − 1/n, the uniform law has C
+    closer. φ increases from 2, so there is a root for ln n > 2 only, that is for n ≥ 8.
+
+    Args:
+        n: the number of entries, 8 ≤ n < 2⁶³.
+
+    Raises:
+        ValueError: n is not an integer of that range.
+
+    >>> round(crossover(8), 12)  # φ(1) = 3 ln 2 = ln 8
+    1.0
+    """
+    n = require_integer("n", n, least=8, most=2**63 - 1)
+    # With u = ln(1 + t), φ = u coth(u/2): no digits are lost, and φ ≥ u brackets the root.
+    u = brentq(lambda u: u / math.tanh(u / 2) - math.log(n), 0.1, math.log(n), xtol=1e-15)
+    return math.expm1(u)
+
+
+def _check(p: Tensor, eps: float | int, dim: int) -> float:
+    """eps; p, eps and dim are checked."""
+    require_probabilities("p", p, dim=require_axis("p", p, dim))
+    return require_epsilon("eps", eps, p.dtype)

@@ -1,0 +1,903 @@
+"""attnlib/entropy.py against 50-digit arithmetic, closed derivatives and a search of the claims."""
+
+import math
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnlib.entropy import (
+    crossover,
+    entropy,
+    entropy_from_logits,
+    rectified_once,
+    rectified_twice,
+)
+from attnlib.search import epsilons, laws, rectified, search
+
+DTYPES = [torch.float32, torch.float64]
+inf, nan = math.inf, math.nan
+close = torch.testing.assert_close
+
+RECTIFIED = [rectified_once, rectified_twice]
+OF_PROBABILITIES = {
+    "entropy": entropy,
+    "once": lambda p, dim=-1: rectified_once(p, 0.01, dim=dim),
+    "twice": lambda p, dim=-1: rectified_twice(p, 0.01, dim=dim),
+}
+REDUCING = OF_PROBABILITIES | {"logits": lambda z, dim=-1: entropy_from_logits(z, dim=dim)}
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+variants = pytest.mark.parametrize("f", RECTIFIED, ids=lambda f: f.__name__)
+of_probabilities = pytest.mark.parametrize(
+    "f", OF_PROBABILITIES.values(), ids=OF_PROBABILITIES.keys()
+)
+reducing = pytest.mark.parametrize("f", REDUCING.values(), ids=REDUCING.keys())
+# Forward mode makes torch import a file of its own that still uses a deprecated function.
+forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def probabilities(*shape, dtype=torch.float64):
+    return torch.softmax(2 * torch.randn(*shape, dtype=dtype), -1)
+
+
+def gradient(f, x):
+    x = x.detach().clone().requires_grad_()
+    (g,) = torch.autograd.grad(f(x).sum(), x)
+    return g
+
+
+# -- 50 digits: probabilities ----------------------------------------------------------------
+
+LAWS = {
+    "n=1": [1.0],
+    "one-hot": [0.0, 1.0, 0.0],
+    "zeros": [0.5, 0.0, 0.25, 0.25, 0.0],
+    "uniform": [0.125] * 8,
+    "ordinary": [0.1, 0.2, 0.3, 0.4],
+    "tiny": [1e-30, 1.0, 1e-37, 0.0],
+    "almost-one": [1 - 2**-20, 2**-20],
+    "n=512": [1 / 512] * 512,
+    "powers": [2.0**-i for i in range(1, 41)] + [2.0**-40],
+    "not-quite-1": [0.5, 0.50005, 0.0],
+}
+
+
+def law(row, dtype):
+    if row is LAWS["not-quite-1"] and dtype == torch.float64:
+        row = [0.5, 0.5 + 1e-9, 0.0]
+    return torch.tensor(row, dtype=dtype)
+
+
+def terms(row, f):
+    """The terms of the sum, and its derivative by each entry, floats taken for exact."""
+    with mpmath.workdps(50):
+        p = [mpmath.mpf(v) for v in row]
+        return [f(v) for v in p]
+
+
+def plain(v):
+    return (-v * mpmath.log(v), -mpmath.log(v) - 1) if v else (mpmath.mpf(0), mpmath.mpf(0))
+
+
+@dtypes
+@pytest.mark.parametrize("name", LAWS)
+def test_entropy_against_50_digits(name, dtype):
+    """Logarithm, product and n additions round relatively: all terms have one sign."""
+    p = law(LAWS[name], dtype)
+    n = len(p)
+    pairs = terms(p.tolist(), plain)
+    size = float(mpmath.fsum(abs(v) for v, _ in pairs))
+    result = entropy(p)
+    assert result.dtype == dtype
+    assert result.shape == ()
+    off = abs(mpmath.mpf(result.item()) - mpmath.fsum(v for v, _ in pairs))
+    assert off <= (n + 4) * eps(dtype) * size
+    g = gradient(entropy, p).double()
+    slope = torch.tensor([float(d) for _, d in pairs], dtype=torch.float64)
+    close(g, slope, rtol=0, atol=4 * eps(dtype) * (1 + slope.abs().max().item()))
+    assert (g[p == 0] == 0).all()
+
+
+@dtypes
+@pytest.mark.parametrize("smallest", ["normal", "subnormal"])
+def test_entropy_of_the_smallest_floats(dtype, smallest):
+    kind = torch.finfo(dtype)
+    tiny = kind.tiny if smallest == "normal" else kind.smallest_normal * kind.eps
+    p = torch.tensor([tiny, 1.0], dtype=dtype)
+    assert gradient(entropy, p).tolist() == pytest.approx([-math.log(tiny) - 1, -1], rel=1e-6)
+    assert entropy(p).item() == pytest.approx(-tiny * math.log(tiny), rel=1e-2)
+
+
+@dtypes
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_one_hot_has_entropy_plus_zero(dtype, zero):
+    p = torch.tensor([[zero, 1.0, zero], [1.0, zero, zero]], dtype=dtype)
+    value = entropy(p)
+    assert value.tolist() == [0.0, 0.0]
+    assert not value.signbit().any()
+    assert not entropy(p[:, :1] * 0 + 1).signbit().any()
+    assert gradient(entropy, p).tolist() == [[0, -1, 0], [-1, 0, 0]]
+
+
+@dtypes
+@pytest.mark.parametrize("gap", [50, 104, 746, 1e4])
+def test_the_backward_pass_through_an_underflowing_softmax_is_finite(dtype, gap):
+    z = torch.tensor([[0.0, -gap, 1.0, -gap], [gap, 0.0, 0.0, 0.0]], dtype=dtype)
+    g = gradient(lambda z: entropy(torch.softmax(z, -1)), z)
+    assert g.isfinite().all()
+    close(g, gradient(entropy_from_logits, z), atol=64 * eps(dtype), rtol=0)
+
+
+def test_second_derivatives_of_the_entropy():
+    p = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    hessian = torch.autograd.functional.hessian(entropy, p)
+    close(hessian, torch.diag(-1 / p))
+    hessian = torch.autograd.functional.hessian(entropy, torch.tensor([0.0, 1.0]))
+    close(hessian, torch.tensor([[0.0, 0.0], [0.0, -1.0]]))
+
+
+EPSILONS = [1e-30, 1e-12, 1e-6, 0.01, 0.125, 0.49, 1, 10.0, 1e10]
+
+
+def shifted(variant, epsilon):
+    def term(v):
+        e = mpmath.mpf(epsilon)
+        log = mpmath.log(v + e)
+        if variant is rectified_once:
+            return v * log, log + v / (v + e)
+        return (v + e) * log, log + 1
+
+    return term
+
+
+@dtypes
+@variants
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_rectified_sums_and_gradients_against_50_digits(f, dtype, epsilon):
+    """ε, p + ε and the logarithm round: 2 eps + eps |ln| on every term, then n additions."""
+    for name, row in LAWS.items():
+        p = law(row, dtype)
+        n = len(p)
+        pairs = terms(p.tolist(), shifted(f, epsilon))
+        weights = [v + (epsilon if f is rectified_twice else 0) for v in p.tolist()]
+        size = sum(abs(float(v)) for v, _ in pairs)
+        result = f(p, epsilon)
+        assert result.dtype == dtype
+        off = abs(mpmath.mpf(result.item()) - mpmath.fsum(v for v, _ in pairs))
+        assert off <= eps(dtype) * ((n + 4) * size + 2 * sum(weights)), name
+        slope = torch.tensor([float(d) for _, d in pairs], dtype=torch.float64)
+        g = gradient(lambda p: f(p, epsilon), p).double()
+        close(g, slope, rtol=0, atol=8 * eps(dtype) * (1 + slope.abs().max().item()))
+
+
+@variants
+def test_large_eps_gives_a_finite_value(f):
+    p = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    assert f(p, 1e300).isfinite()
+    assert f(p.float(), 1e35).isfinite()
+
+
+@variants
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(("dtype", "epsilon"), [(torch.float32, 3e38), (torch.float64, 1.7e308)])
+def test_an_eps_whose_value_overflows_is_refused_or_answered(f, dtype, epsilon):
+    """An infinite sum is no answer."""
+    try:
+        value = f(torch.tensor([0.5, 0.5], dtype=dtype), epsilon)
+    except ValueError as error:
+        assert "eps" in str(error)  # noqa: PT017
+    else:
+        assert value.isfinite()
+
+
+# -- 50 digits: logits -----------------------------------------------------------------------
+
+LOGITS = {
+    "n=1": [0.7],
+    "n=1-large": [-1e30],
+    "zeros": [0.0] * 3,
+    "ordinary": [0.3, 1.25, -2.0, 0.0, 0.9],
+    "tied-top": [2.0, -1.0, 2.0, 0.5],
+    "all-tied": [-3.3] * 7,
+    "near-tie": [1.0, 1.0 + 2**-20, 0.3],
+    "gap-40": [40.0, 0.0],
+    "gap-40-last": [0.0, -1.0, 40.0],
+    "gap-80": [-80.0, 0.0, -80.0],
+    "gap-100": [0.0, -100.0, -103.0],
+    "gap-740": [-740.0, 0.0],
+    "gap-1e4": [1e4, 0.0, 0.0, -1e4],
+    "gap-1e30": [0.0, 1e30, -1e30],
+    "gap-3e38": [3e38, -3e38],
+    "tied-at-1e30": [1e30, 0.0, 1e30],
+    "offset-1e6": [1e6, 1e6 + 0.5, 1e6 - 1.25, 1e6 + 0.0625],
+    "offset-minus-1e6": [-1e6, -1e6 - 2.0, -1e6 + 0.5],
+    "offset-1e7": [1e7, 1e7 + 1, 1e7 - 3],
+    "masked": [0.3, -inf, 1.0, -inf, 0.0],
+    "masked-large": [-inf, 1e6, 1e6 + 1],
+    "n=300": [0.02 * i * (-1) ** i for i in range(300)],
+}
+LOGITS_FLOAT64 = {"gap-1e300": [0.0, 1e300, 0.5], "gap-3.4e308": [-1.7e308, 1.7e308, 0.0]}
+
+
+def exact(z):
+    """H and its gradient at the very logits, with what their roundings may add to each.
+
+    With d = z − max: rounding d and e^d changes a weight by (|d| + 2) eps relatively, and that
+    changes H by p |ln p + H| times as much. The rest has one sign: 2n + 8 relative roundings.
+    The gradient is p (1 − d + Σpd) − p. Below the smallest normal number digits are lost.
+    """
+    with mpmath.workdps(50):
+        z = [mpmath.mpf(v) for v in z]
+        top = max(z)
+        weights = [mpmath.exp(v - top) for v in z]
+        total = mpmath.fsum(weights)
+        p = [w / total for w in weights]
+        # ln(1 + rest), because at 50 digits a rest of e⁻⁷⁴⁰ is lost beside 1.
+        lead = z.index(top)
+        rest = mpmath.fsum(weights[:lead] + weights[lead + 1 :])
+        far = [top - v if w else mpmath.mpf(0) for v, w in zip(z, weights, strict=True)]
+        value = mpmath.log1p(rest) + mpmath.fsum(q * d for q, d in zip(p, far, strict=True))
+        ln = [-d - mpmath.log1p(rest) for d in far]
+        slope = [-q * (v + value) for q, v in zip(p, ln, strict=True)]
+        slope[lead] = -mpmath.fsum(s for i, s in enumerate(slope) if i != lead)
+        n = len(z)
+        once = [q * abs(v + value) * (d + 2) for q, v, d in zip(p, ln, far, strict=True)]
+        value_units = mpmath.fsum(v for i, v in enumerate(once) if i != lead) + (2 * n + 8) * value
+        each = [q * (n + 8 + d) * (2 + d + value) for q, d in zip(p, far, strict=True)]
+        each[lead] = mpmath.fsum(v for i, v in enumerate(each) if i != lead)
+        return value, slope, value_units, each
+
+
+@dtypes
+@pytest.mark.parametrize("name", [*LOGITS, *LOGITS_FLOAT64])
+def test_entropy_from_logits_against_50_digits(name, dtype):
+    if name in LOGITS_FLOAT64 and dtype == torch.float32:
+        pytest.skip("no such float32")
+    z = torch.tensor((LOGITS | LOGITS_FLOAT64)[name], dtype=dtype)
+    kind = torch.finfo(dtype)
+    value, slope, units, slope_units = exact(z.tolist())
+    # An exponential that underflows, up to the smallest number, times a difference up to 1000.
+    lost = 1000 * len(z) * kind.tiny * kind.eps
+    result = entropy_from_logits(z)
+    assert result.dtype == dtype
+    assert result.shape == ()
+    assert abs(result.item() - value) <= kind.eps * units + lost, (result.item(), value)
+    g = gradient(entropy_from_logits, z)
+    assert g.dtype == dtype
+    for got, want, unit in zip(g.tolist(), slope, slope_units, strict=True):
+        assert abs(got - want) <= kind.eps * unit + lost
+    assert (g[z == -inf] == 0).all()
+
+
+@pytest.mark.parametrize("gap", [10.0, 40.0, 200.0, 600.0])
+def test_a_small_entropy_has_many_right_digits(gap):
+    """Of e^{−gap} the relative error is gap·eps: 13 digits at 40, where H is about 1e-16."""
+    z = torch.tensor([0.0, gap, -gap], dtype=torch.float64)
+    value, slope, *_ = exact(z.tolist())
+    assert 0 < entropy_from_logits(z).item() < 1e-3
+    assert abs(entropy_from_logits(z).item() / value - 1) <= 2 * gap * 2**-52
+    g = gradient(entropy_from_logits, z).tolist()
+    assert abs(g[0] / slope[0] - 1) <= 4 * gap * 2**-52
+    assert abs(g[1] / slope[1] - 1) <= 4 * gap * 2**-52
+
+
+@dtypes
+@pytest.mark.parametrize("z", [0.0, -7.5, 1e30, -1e30])
+def test_one_logit_decides_nothing(dtype, z):
+    z = torch.tensor([[z], [z]], dtype=dtype)
+    value = entropy_from_logits(z)
+    assert value.tolist() == [0.0, 0.0]
+    assert not value.signbit().any()
+    assert gradient(entropy_from_logits, z).tolist() == [[0.0], [0.0]]
+
+
+@dtypes
+def test_far_apart_is_plus_zero(dtype):
+    z = torch.tensor([[0.0, 1e4], [torch.finfo(dtype).max, -torch.finfo(dtype).max]], dtype=dtype)
+    value = entropy_from_logits(z)
+    assert value.tolist() == [0.0, 0.0]
+    assert not value.signbit().any()
+    assert gradient(entropy_from_logits, z).tolist() == [[0.0, 0.0]] * 2
+
+
+@dtypes
+def test_ties_have_the_logarithm_of_their_number_and_no_slope(dtype):
+    for n in (2, 3, 17, 512):
+        for level in (0.0, 88.5, -1e6):
+            z = torch.full((n,), level, dtype=dtype)
+            assert abs(entropy_from_logits(z).item() - math.log(n)) <= 4 * n * eps(dtype)
+            assert gradient(entropy_from_logits, z).abs().max() <= 4 * eps(dtype)
+
+
+finite_logits = st.lists(
+    st.floats(-30, 30) | st.sampled_from([0.0, 1.0, 100.0, -1e4, 1e6, -1e30]),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(finite_logits)
+def test_entropy_from_logits_is_the_entropy_of_the_softmax(row):
+    z = torch.tensor(row, dtype=torch.float64)
+    n, value = len(row), entropy_from_logits(z)
+    assert 0 <= value.item() <= math.log(n) + 4 * n * 2**-52
+    # A softmax forgets (|d| + n) roundings of each p, and p (1 + |ln p|) |d| stays below 3 + |d|.
+    small = 2**-52 * (4 * n + 8) * (3 + math.log(n))
+    close(entropy(torch.softmax(z, -1)), value, atol=small, rtol=0)
+
+
+@given(finite_logits, st.sampled_from([-3.0, 0.5, 64.0]))
+def test_a_common_shift_changes_nothing(row, shift):
+    z = torch.tensor(row, dtype=torch.float64).clamp(-1e4, 1e4)
+    z = (z * 2**20).round() / 2**20  # so that the shift rounds nothing
+    close(entropy_from_logits(z + shift), entropy_from_logits(z), atol=0, rtol=0)
+
+
+@given(finite_logits)
+def test_the_gradient_sums_to_zero(row):
+    z = torch.tensor(row, dtype=torch.float64)
+    g = gradient(entropy_from_logits, z)
+    assert abs(math.fsum(g.tolist())) <= 2**-52 * len(row) * g.abs().sum().item()
+
+
+@given(finite_logits, st.randoms())
+def test_the_order_of_the_logits_does_not_matter(row, random):
+    order = random.sample(range(len(row)), len(row))
+    z = torch.tensor(row, dtype=torch.float64)
+    small = 2**-52 * 4 * len(row)
+    close(entropy_from_logits(z[order]), entropy_from_logits(z), atol=small, rtol=small)
+
+
+@pytest.mark.parametrize("beta", [0.1, 1.0, 3.0])
+def test_sharpening_lowers_the_entropy_by_beta_times_the_variance(beta):
+    z = torch.tensor([0.3, -1.0, 2.0, 0.9, 2.0], dtype=torch.float64)
+    b = torch.tensor(beta, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(entropy_from_logits(b * z), b)
+    p = torch.softmax(beta * z, -1)
+    variance = (p * (z - (p * z).sum()) ** 2).sum()
+    close(slope, -beta * variance)
+
+
+# -- masks -----------------------------------------------------------------------------------
+
+JUNK = [nan, inf, -inf, 1e38, -1e38, 0.0]
+
+
+@dtypes
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+@pytest.mark.parametrize("level", [0.0, -1e4, 1e4, -1e38])
+def test_masked_positions_influence_nothing(junk, level, dtype):
+    """Neither value nor gradient, bit for bit."""
+    attended = torch.tensor([0.5, -1.0, 0.25], dtype=dtype) + level
+    z = torch.full((2, 6), junk, dtype=dtype)
+    mask = torch.zeros(2, 6, dtype=torch.bool)
+    mask[0, [1, 2, 5]] = mask[1, [0, 3, 4]] = True
+    z[mask] = attended.repeat(2)
+    marked = torch.where(mask, z, -inf)
+    quiet = torch.where(mask, z, attended[0])
+    value, g = entropy_from_logits(z, mask), gradient(lambda z: entropy_from_logits(z, mask), z)
+    assert (g[~mask] == 0).all()
+    assert not g.isnan().any()
+    close(value, entropy_from_logits(attended).expand(2), atol=8 * eps(dtype), rtol=0)
+    alone = gradient(entropy_from_logits, attended)
+    close(g[mask], alone.repeat(2), atol=8 * eps(dtype), rtol=0)
+    for other, its_mask in ((marked, None), (marked, mask), (quiet, mask)):
+        close(entropy_from_logits(other, its_mask), value, atol=0, rtol=0)
+        its = gradient(lambda z, m=its_mask: entropy_from_logits(z, m), other)
+        close(its, g, atol=0, rtol=0)
+
+
+def test_true_means_attend():
+    z = torch.tensor([5.0, 5.0, 5.0, 0.0])
+    close(entropy_from_logits(z, torch.tensor([True, True, True, False])), torch.tensor(3.0).log())
+    close(entropy_from_logits(z, z == 0), torch.tensor(0.0))
+    assert entropy_from_logits(z, torch.ones(4, dtype=torch.bool)) == entropy_from_logits(z)
+
+
+def test_minus_infinity_and_a_mask_add_up():
+    z = torch.tensor([0.0, -inf, 1.0, 0.0])
+    mask = torch.tensor([True, True, False, True])
+    close(entropy_from_logits(z, mask), torch.tensor(2.0).log())
+    assert gradient(lambda z: entropy_from_logits(z, mask), z).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (1, 4), (3, 1), (3, 4), (2, 1, 4), (2, 3, 1)], ids=str)
+def test_masks_broadcast(shape):
+    z = torch.randn(2, 3, 4, dtype=torch.float64)
+    mask = torch.rand(shape) < 0.5
+    mask.view(-1)[0] = True
+    if mask.expand(2, 3, 4).any(-1).all():
+        full = mask.expand(2, 3, 4).clone()
+    else:
+        mask = torch.ones(shape, dtype=torch.bool)
+        full = torch.ones(2, 3, 4, dtype=torch.bool)
+    value = entropy_from_logits(z, mask)
+    close(value, entropy_from_logits(z, full), atol=0, rtol=0)
+    rows = [
+        entropy_from_logits(row[keep])
+        for row, keep in zip(z.view(-1, 4), full.view(-1, 4), strict=True)
+    ]
+    close(value.flatten(), torch.stack(rows))
+
+
+def test_a_causal_mask():
+    z = torch.randn(3, 5, 5, dtype=torch.float64)
+    mask = torch.ones(5, 5, dtype=torch.bool).tril()
+    value = entropy_from_logits(z, mask)
+    assert (value[:, 0] == 0).all()
+    p = torch.softmax(z.masked_fill(~mask, -inf), -1)
+    close(value, entropy(p))
+    columns = entropy_from_logits(z, mask, dim=1)  # along the queries instead
+    close(columns, entropy_from_logits(z.mT, mask.mT), atol=1e-14, rtol=0)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadMasks:
+    z = torch.tensor([[0.0, 1.0, 2.0], [0.0, -inf, 5.0]])
+
+    @pytest.mark.parametrize(
+        ("mask", "dim", "row"),
+        [
+            pytest.param([[True] * 3, [False] * 3], -1, "(1,)", id="fully-masked"),
+            pytest.param([[False] * 3, [True] * 3], -1, "(0,)", id="the-other-row"),
+            pytest.param([[True] * 3, [False, True, False]], -1, "(1,)", id="with-minus-inf"),
+            pytest.param([[True, False, True]] * 2, 0, "(1,)", id="dim=0"),
+            pytest.param([[False, True, True], [True, True, True]], 0, None, id="fine"),
+            pytest.param([False] * 3, -1, "(0,)", id="all"),
+        ],
+    )
+    def test_a_fully_masked_row(self, mask, dim, row):
+        mask = torch.tensor(mask)
+        if row is None:
+            assert entropy_from_logits(self.z, mask, dim=dim).isfinite().all()
+            return
+        with pytest.raises(ValueError, match=r"^z is masked") as error:
+            entropy_from_logits(self.z, mask, dim=dim)
+        assert f"row {row}" in str(error.value)
+
+    def test_a_row_of_minus_infinity(self):
+        with pytest.raises(ValueError, match=r"^z is masked .*row \(0, 1\)"):
+            entropy_from_logits(torch.tensor([[[0.0, 1.0], [-inf, -inf]]]))
+
+    @pytest.mark.parametrize("bad", [nan, inf])
+    def test_what_is_attended_must_be_a_logit(self, bad):
+        z = torch.tensor([[0.0, 1.0], [bad, 1.0]])
+        with pytest.raises(ValueError, match=rf"^z holds NaN or \+inf: {bad} .*\(1, 0\)"):
+            entropy_from_logits(z)
+        with pytest.raises(ValueError, match=r"^z .*\(1, 0\)"):
+            entropy_from_logits(z, torch.tensor([True, False]))
+        value = entropy_from_logits(z, torch.tensor([[True, True], [False, True]]))
+        assert value.isfinite().all()
+
+    @pytest.mark.parametrize(
+        ("mask", "words"),
+        [
+            pytest.param(torch.ones(2, 3), "torch.float32", id="float"),
+            pytest.param(torch.ones(2, 3, dtype=torch.int64), "torch.int64", id="int"),
+            pytest.param(torch.ones(2, 3, dtype=torch.uint8), "torch.uint8", id="uint8"),
+            pytest.param([[True] * 3] * 2, "list", id="list"),
+            pytest.param(np.ones((2, 3), dtype=bool), "ndarray", id="numpy"),
+            pytest.param(True, "bool", id="python-bool"),
+            pytest.param(torch.ones(2, dtype=torch.bool), "(2,) and (2, 3)", id="queries"),
+            pytest.param(torch.ones(3, 3, dtype=torch.bool), "(3, 3) and (2, 3)", id="rows"),
+            pytest.param(torch.ones(1, 2, 3, dtype=torch.bool), "(1, 2, 3)", id="more-axes"),
+            pytest.param(torch.ones(0, dtype=torch.bool), "(0,)", id="empty"),
+        ],
+    )
+    def test_no_mask(self, mask, words):
+        with pytest.raises(ValueError, match=r"^mask must") as error:
+            entropy_from_logits(self.z, mask)
+        assert words in str(error.value)
+
+
+# -- shapes, axes, transforms ----------------------------------------------------------------
+
+
+@dtypes
+@reducing
+@pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,), (2, 0, 3), (1, 1)], ids=str)
+@pytest.mark.parametrize("n", [1, 5])
+def test_leading_dimensions(f, b, n, dtype):
+    p = probabilities(*b, n, dtype=dtype)
+    result = f(p)
+    assert result.shape == b
+    assert result.dtype == dtype
+    rows = [f(row) for row in p.reshape(-1, n)]
+    if rows:
+        close(result.flatten(), torch.stack(rows))
+    assert gradient(f, p).shape == p.shape
+
+
+@reducing
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -2, -3])
+def test_axes(f, dim):
+    p = torch.softmax(torch.randn(2, 3, 4, dtype=torch.float64), dim)
+    close(f(p, dim=dim), f(p.movedim(dim, -1).contiguous()))
+    close(
+        gradient(lambda p: f(p, dim=dim), p),
+        gradient(f, p.movedim(dim, -1).contiguous()).movedim(-1, dim),
+    )
+
+
+@reducing
+def test_input_is_left_alone(f):
+    p = probabilities(3, 4)
+    before = p.clone()
+    f(p)
+    close(p, before, atol=0, rtol=0)
+    close(f(before[:1].expand(3, 4)), f(before[[0] * 3]))  # one row in memory
+
+
+@reducing
+def test_gradcheck_and_gradgradcheck(f):
+    def smooth(z):  # rows stay normalised while they are moved
+        return f(torch.softmax(z, -1)) + f(torch.log_softmax(z, -1).softmax(-1)).square()
+
+    z = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(smooth, z)
+    assert torch.autograd.gradgradcheck(smooth, z)
+
+
+@pytest.mark.parametrize("mask", [None, torch.tensor([True, True, False, True])])
+def test_gradcheck_of_logits_at_ties(mask):
+    z = torch.tensor([0.0, 0.0, -1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: entropy_from_logits(z, mask), z)
+    assert torch.autograd.gradgradcheck(lambda z: entropy_from_logits(z, mask), z)
+
+
+@reducing
+@pytest.mark.parametrize("batch", [4, 1])
+def test_vmap_of_grad(f, batch):
+    p = probabilities(batch, 2, 3)
+    p[0, 0] = torch.tensor([0.0, 0.5, 0.5])
+
+    def total(p):
+        return f(p).square().sum()
+
+    transformed = torch.func.vmap(torch.func.grad(total))(p)
+    leaf = p.clone().requires_grad_()
+    total(leaf).backward()
+    close(transformed, leaf.grad)
+    close(torch.func.vmap(f)(p), f(p))
+
+
+@reducing
+@forward_mode
+def test_jacobians(f):
+    p = probabilities(2, 4)
+    jacobian = torch.func.jacrev(f)(p)
+    close(jacobian[0, 0], gradient(f, p)[0])
+    assert (jacobian[0, 1] == 0).all()
+    close(torch.func.jacfwd(f)(p), jacobian)
+
+
+def test_vmap_with_a_mask_of_its_own():
+    z = torch.randn(4, 5, dtype=torch.float64)
+    z[0, 0] = nan
+    mask = torch.rand(4, 5) < 0.6
+    mask[:, 2], mask[0, 0] = True, False
+    close(torch.func.vmap(entropy_from_logits)(z, mask), entropy_from_logits(z, mask))
+    close(torch.func.vmap(entropy_from_logits, in_dims=(None, 0))(z[1], mask),
+          entropy_from_logits(z[1].expand(4, 5), mask))  # fmt: skip
+    transformed = torch.func.vmap(torch.func.grad(entropy_from_logits))(z, mask)
+    close(transformed, gradient(lambda z: entropy_from_logits(z, mask), z))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@reducing
+def test_values_are_not_read_inside_a_transform(f):
+    """There a NaN flows through, as torch's own functions let it; types still count."""
+    bad = torch.full((2, 3), nan)
+    assert torch.func.vmap(f)(bad).isnan().all() or f is REDUCING["entropy"]
+    with pytest.raises(ValueError, match="int64"):
+        torch.func.vmap(f)(bad.long())
+    with pytest.raises(ValueError, match="nan"):
+        f(bad)
+
+
+def test_a_nan_is_not_lost_inside_a_transform():
+    bad = torch.tensor([[nan, 0.5, 0.5]])
+    assert torch.func.vmap(entropy)(bad).isnan().all()
+    assert torch.func.vmap(entropy_from_logits)(bad).isnan().all()
+
+
+@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+@reducing
+def test_compiles_without_graph_breaks(f):
+    p = probabilities(2, 3)
+    torch._dynamo.reset()
+    compiled = torch.compile(f, fullgraph=True, backend="eager")
+    close(compiled(p), f(p))
+    close(gradient(compiled, p), gradient(f, p))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_compiles_with_a_mask():
+    z, mask = torch.randn(2, 3), torch.tensor([True, False, True])
+    torch._dynamo.reset()
+    compiled = torch.compile(entropy_from_logits, fullgraph=True, backend="eager")
+    close(compiled(z, mask), entropy_from_logits(z, mask))
+
+
+# -- bad input -------------------------------------------------------------------------------
+
+good = torch.tensor([[0.25, 0.75, 0.0]] * 2)
+
+
+def refused(name, words, call):
+    with pytest.raises(ValueError, match=rf"^{name} ") as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@reducing
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("bad", "words"),
+        [
+            pytest.param(torch.tensor([[0.25, nan]]), ["nan", "(0, 1)"], id="nan"),
+            pytest.param(torch.tensor([[0.0, 1.0], [inf, 1.0]]), ["inf", "(1, 0)"], id="inf"),
+            pytest.param(torch.tensor([1, 0]), ["torch.int64"], id="int64"),
+            pytest.param(torch.tensor([True, False]), ["torch.bool"], id="bool"),
+            pytest.param(torch.tensor([1.0]).half(), ["torch.float16"], id="float16"),
+            pytest.param(torch.tensor([1.0]).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
+            pytest.param(torch.tensor([1.0 + 0j]), ["torch.complex64"], id="complex64"),
+            pytest.param(torch.ones(0), ["shape (0,)"], id="n=0"),
+            pytest.param(torch.ones(2, 0), ["shape (2, 0)"], id="n=0-batch"),
+            pytest.param([0.5, 0.5], ["list"], id="list"),
+            pytest.param(good.numpy(), ["ndarray"], id="numpy"),
+            pytest.param(1.0, ["float"], id="float"),
+            pytest.param(None, ["NoneType"], id="None"),
+        ],
+    )
+    def test_entries(self, f, bad, words):
+        refused("z" if f is REDUCING["logits"] else "p", words, lambda: f(bad))
+
+    def test_no_axis(self, f):
+        with pytest.raises(ValueError, match=r"\b[pz]\b.*shape \(\)"):
+            f(torch.tensor(1.0))
+
+    @pytest.mark.parametrize("dim", [2, -3, 100, 1.0, True, None, "0", (0, 1)], ids=repr)
+    def test_no_such_axis(self, f, dim):
+        refused("dim", ["(2, 3)", repr(dim)], lambda: f(good, dim=dim))
+
+    def test_an_empty_axis_that_is_not_the_last(self, f):
+        assert f(torch.ones(1, 0), dim=0).shape == (0,)
+        with pytest.raises(ValueError, match=r"at least one entry along axis 0"):
+            f(torch.ones(0, 1), dim=0)
+
+
+@of_probabilities
+@pytest.mark.usefixtures("no_shape_checks")
+class TestNoProbabilities:
+    def test_negative(self, f):
+        refused("p", ["negative", "(1, 0)"], lambda: f(torch.tensor([[0.5, 0.5], [-0.5, 1.5]])))
+
+    def test_minus_infinity(self, f):
+        refused("p", ["-inf", "(1,)"], lambda: f(torch.tensor([1.0, -inf])))
+
+    @pytest.mark.parametrize("total", [0.0, 0.5, 0.999, 1.001, 2.0])
+    def test_unnormalised(self, f, total):
+        bad = torch.tensor([[0.5, 0.5], [total / 2, total / 2]])
+        refused("p", ["sum to 1", "(1,)"], lambda: f(bad))
+        refused("p", ["sum to 1"], lambda: f(bad.double()))
+
+    def test_normalised_along_the_other_axis(self, f):
+        p = torch.tensor([[0.5, 0.25, 1.0], [0.5, 0.75, 0.0]])
+        assert f(p, dim=0).shape == (3,)
+        refused("p", ["sum to 1"], lambda: f(p))
+        refused("p", ["axis 0", "(0,)", "1.75"], lambda: f(p.T, dim=0))
+
+
+NO_EPSILON = [
+    *[pytest.param(e, id=str(e)) for e in (0, 0.0, -0.0, -1, -1e-9, nan, inf, -inf)],
+    pytest.param(True, id="bool"),
+    pytest.param("0.1", id="string"),
+    pytest.param(None, id="None"),
+    pytest.param(torch.tensor(0.1), id="tensor"),
+    pytest.param([0.1], id="list"),
+    pytest.param(0.1 + 0j, id="complex"),
+    pytest.param(10**400, id="integer-beyond-float64"),
+]
+
+
+@variants
+@pytest.mark.usefixtures("no_shape_checks")
+class TestEpsilon:
+    @pytest.mark.parametrize("epsilon", NO_EPSILON)
+    def test_no_epsilon(self, f, epsilon):
+        refused("eps", [repr(epsilon)], lambda: f(good, epsilon))
+        refused("eps", [repr(epsilon)], lambda: f(good.double(), epsilon))
+
+    @pytest.mark.parametrize("epsilon", [1e-50, 1e-46, 1e39, 1e300])
+    def test_beyond_float32(self, f, epsilon):
+        """Where ε becomes 0, Σ p ln(p + ε) is NaN at zeros again: the very fault it was for."""
+        refused("eps", ["torch.float32", repr(epsilon)], lambda: f(good, epsilon))
+        assert f(good.double(), epsilon).isfinite().all()
+
+    @pytest.mark.parametrize("epsilon", [1e-45, 1e-40, 1e-38])
+    def test_the_smallest_of_float32(self, f, epsilon):
+        close(f(good, epsilon), -entropy(good))
+
+    def test_smallest_of_float64(self, f):
+        close(f(good.double(), 5e-324), -entropy(good.double()))
+
+
+# -- the crossover ---------------------------------------------------------------------------
+
+MANY = [8, 9, 10, 15, 16, 17, 100, 128, 1000, 10**6, 10**9, 2**31, 10**15, 2**53 + 1, 2**63 - 1]
+
+
+@pytest.mark.parametrize("n", MANY)
+def test_the_crossover_solves_its_equation(n):
+    """t = e^u − 1: u is a root of u coth(u/2), of slope at most 1, to a few of its roundings."""
+    t = crossover(n)
+    assert type(t) is float
+    with mpmath.workdps(50):
+        t = mpmath.mpf(t)
+        residual = (2 + t) * mpmath.log1p(t) / t - mpmath.log(n)
+        assert abs(residual) <= 6 * 2**-52 * mpmath.log(n)
+
+
+def test_the_crossover_of_8_is_1():
+    """φ(1) = 3 ln 2 = ln 8, and a slope of φ of 0.42 there."""
+    assert abs(crossover(8) - 1) <= 16 * 2**-52
+
+
+def test_the_safe_eps_grows_with_n():
+    safe = [crossover(n) / n for n in [*range(8, 200), *MANY[8:]]]
+    assert all(a < b for a, b in pairwise(safe))
+    assert safe[0] == pytest.approx(1 / 8, rel=1e-14)
+    assert safe[-1] < 1
+    assert crossover(15) / 15 < 0.4976
+    assert crossover(15) / 15 > 0.4975
+    assert crossover(16) / 16 > 0.5
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("n", [np.int64(8), torch.tensor(8)], ids=["numpy", "tensor"])
+def test_integers_of_other_kinds(n):
+    assert crossover(n) == crossover(8)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    "n", [7, 2, 1, 0, -8, 8.0, 7.5, nan, inf, True, "8", None, [8], 2**63, 10**400], ids=repr
+)
+def test_no_crossover(n):
+    refused("n", [repr(n)], lambda: crossover(n))
+
+
+# -- the claims, searched --------------------------------------------------------------------
+
+EXAMPLES = 3000
+fast = pytest.mark.usefixtures("no_shape_checks")  # checking shapes takes longer than the search
+
+
+def logarithm(x, exact):
+    return mpmath.log1p(x) if exact else math.log1p(x)
+
+
+def closer_margin(exact, law, fraction):
+    """How much farther C is from A than B is, at a fraction of the crossover."""
+    n = len(law)
+    if n < 8 or fraction > 1 - 1e-12:  # t* itself is rounded
+        return None
+    a, b, c = rectified(law, fraction * crossover(n) / n, exact)
+    return abs(c - a) - abs(b - a)
+
+
+FRACTIONS = st.sampled_from([1 - 1e-12, 1 - 1e-9, 0.999, 0.5]) | st.floats(-12, -1e-9).map(
+    lambda e: 10.0**e
+)
+
+
+@fast
+def test_B_is_at_least_as_close_as_C_up_to_the_crossover():
+    found = search(closer_margin, EXAMPLES, law=laws(least=8), fraction=FRACTIONS)
+    assert found.counterexample is None
+    assert found.met == EXAMPLES
+
+
+@fast
+def test_with_seven_points_C_can_be_closer():
+    def margin(exact, law, eps):
+        a, b, c = rectified(law, eps, exact)
+        return abs(c - a) - abs(b - a)
+
+    found = search(margin, 500, law=laws(least=7, most=7), eps=epsilons())
+    assert found.counterexample is not None
+    with mpmath.workdps(50):
+        assert margin(True, **found.counterexample) < 0
+    assert len(found.counterexample["law"]) == 7
+    # From 8 points on it takes an ε above 1/8.
+    found = search(margin, 500, law=laws(least=8, most=8), eps=epsilons(most=0.49))
+    assert found.counterexample["eps"] > 1 / 8
+
+
+@pytest.mark.parametrize("n", [8, 9, 16, 100, 512])
+def test_just_above_the_crossover_the_uniform_law_is_a_counterexample(n):
+    with mpmath.workdps(50):
+        for factor, sign in ((1 + 1e-6, -1), (1 + 1e-12, -1), (1 - 1e-12, 1)):
+            a, b, c = rectified((1,) * n, factor * crossover(n) / n, exact=True)
+            assert sign * (abs(c - a) - abs(b - a)) > 0
+
+    def margin(exact, law, factor):
+        a, b, c = rectified(law, factor * crossover(n) / n, exact)
+        return abs(c - a) - abs(b - a)
+
+    found = search(margin, 500, law=laws(n, n), factor=st.just(1 + 1e-6))
+    assert found.counterexample is not None
+
+
+def bounds_margin(exact, law, eps):
+    """The smallest of B − A − ln(1+ε), ln(1+nε) − (B − A) and, for ε ≤ 1 − 1/n, B − C."""
+    n = len(law)
+    a, b, c = rectified(law, eps, exact)
+    eps = mpmath.mpf(eps) if exact else eps  # n·eps must not be rounded
+    margins = [b - a - logarithm(eps, exact), logarithm(n * eps, exact) - (b - a)]
+    if n * eps <= (n - 1) * (1 - 1e-12):
+        margins.append(b - c)
+    return min(margins)
+
+
+@fast
+def test_B_lies_between_its_bounds_and_above_C():
+    found = search(bounds_margin, 1000, law=laws(), eps=epsilons())
+    assert found.counterexample is None
+    assert found.met == 1000
+
+
+@fast
+def test_for_a_larger_eps_C_can_exceed_B():
+    def margin(exact, law, eps):
+        _, b, c = rectified(law, eps, exact)
+        return b - c
+
+    assert search(margin, 500, law=laws(), eps=epsilons()).counterexample is None
+    found = search(margin, 500, law=laws(), eps=epsilons(least=0.49, most=0.99))
+    assert found.counterexample["eps"] > 0.49
+
+
+@dtypes
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+@pytest.mark.parametrize("epsilon", [1e-6, 0.01, 0.4])
+def test_the_bounds_are_attained(n, epsilon, dtype):
+    uniform = torch.full((n,), 1 / n, dtype=dtype)
+    one_hot = torch.eye(n, dtype=dtype)[0]
+    small = {"atol": 4 * (n + 4) * eps(dtype), "rtol": 0}
+    for p, value in ((uniform, math.log1p(n * epsilon)), (one_hot, math.log1p(epsilon))):
+        close((rectified_once(p, epsilon) + entropy(p)).item(), value, **small)
+
+
+@given(laws(most=60), epsilons())
+def test_C_is_the_entropy_of_a_smoothed_law(law, epsilon):
+    """At 50 digits, and the function against it in double precision."""
+    n, total = len(law), sum(law)
+    _, _, c = rectified(law, epsilon, exact=True)
+    with mpmath.workdps(50):
+        t = n * mpmath.mpf(epsilon)
+        q = [(mpmath.mpf(w) / total + mpmath.mpf(epsilon)) / (1 + t) for w in law]
+        h = -mpmath.fsum(v * mpmath.log(v) for v in q)
+        meaning = (1 + t) * mpmath.log1p(t) - (1 + t) * h
+        assert abs(c - meaning) <= mpmath.mpf(10) ** -44 * n
+    p = torch.tensor([w / total for w in law], dtype=torch.float64)
+    size = 2**-52 * (n + 8) * (1 + n * epsilon) * (1 + abs(math.log(epsilon)))
+    assert abs(rectified_twice(p, epsilon).item() - float(c)) <= size
+
+
+def test_the_shape_checker_is_on_unless_a_test_asks():
+    """So that no other test passes with it off by accident."""
+    if not hasattr(entropy, "__wrapped__"):
+        pytest.skip("run without --jaxtyping-packages")
+    with pytest.raises(Exception, match="Type-check error"):
+        entropy(good.long())
