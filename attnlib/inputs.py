@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 __all__ = ["require_axis", "require_between", "require_choice", "require_different",
-           "require_epsilon", "require_finite", "require_integer", "require_kurtosis",
-           "require_logits", "require_mask", "require_positive", "require_probabilities",
-           "require_same"]  # fmt: skip
+           "require_epsilon", "require_finite", "require_flag", "require_independent_columns",
+           "require_integer", "require_kurtosis", "require_logits", "require_mask",
+           "require_positive", "require_probabilities", "require_real", "require_same"]  # fmt: skip
 
 
 def _values_may_be_read() -> bool:
@@ -136,6 +136,24 @@ def require_different(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
         raise ValueError(f"{name_a} and {name_b} must differ; they are equal in row {row}")
 
 
+def require_independent_columns(name: str, unit: Tensor) -> None:
+    """Matrices with columns of length 1, or 0: linearly independent beyond rounding.
+
+    Entries rounded to the dtype move the singular values by up to ½ eps·√m, and computing them
+    by a few eps·d more; so a smallest one of at most eps·d times the largest may well be 0.
+    """
+    if not _values_may_be_read():
+        return
+    values = torch.linalg.svdvals(unit.detach())
+    ratio = values[..., -1] / values[..., 0].clamp(min=1.0)  # the largest is 0 or at least 1
+    dependent = ratio <= torch.finfo(unit.dtype).eps * unit.shape[-2]
+    if dependent.any():
+        at = tuple(dependent.nonzero()[0].tolist())
+        raise ValueError(f"{name} has linearly dependent columns (all scaled to length 1, "
+                         f"smallest singular value {ratio[at].item():.1e} of the largest), shape "
+                         f"{tuple(unit.shape)}, matrix {at}")  # fmt: skip
+
+
 def _as_float(value: Any) -> float:
     """The value of a real number; NaN for anything else, a bool or a tensor among them."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -173,6 +191,15 @@ def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
     return value
 
 
+def require_real(name: str, value: Any, least: float | int = -math.inf) -> float:
+    """A finite real number, at least ``least``."""
+    number = _as_float(value)
+    if not (math.isfinite(number) and number >= least):
+        limit = f", at least {least:g}" if least > -math.inf else ""
+        raise ValueError(f"{name} must be a finite real number{limit}; got {value!r}")
+    return number
+
+
 def require_between(name: str, value: Any, least: float | int, most: float | int) -> float:
     """A real number between two bounds, both included."""
     number = _as_float(value)
@@ -185,6 +212,13 @@ def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of a few words."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    return value
+
+
+def require_flag(name: str, value: Any) -> bool:
+    """True or False; 0, 1 and None are refused."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
     return value
 
 

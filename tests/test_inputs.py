@@ -16,12 +16,14 @@ from attnlib.inputs import (
     require_different,
     require_epsilon,
     require_finite,
+    require_flag,
     require_integer,
     require_kurtosis,
     require_logits,
     require_mask,
     require_positive,
     require_probabilities,
+    require_real,
     require_same,
 )
 
@@ -488,3 +490,18 @@ def test_the_most_an_integer_may_be(value):
     assert require_integer("n", value, least=1, most=value) == value
     refused(f"n must be an integer, at most {value - 1}; got {value}", require_integer,
             "n", value, least=1, most=value - 1)  # fmt: skip
+
+
+def test_flags_are_true_or_false():
+    assert [require_flag("f", value) for value in (True, False)] == [True, False]
+    for bad in (0, 1, None, "yes", torch.tensor(True), np.bool_(True)):
+        refused(f"f must be True or False, got {bad!r}", require_flag, "f", bad)
+
+
+def test_real_numbers():
+    values = (0, -2.5, Fraction(1, 4), np.float32(0.5), 1e300)
+    assert [require_real("x", value) for value in values] == [float(value) for value in values]
+    assert require_real("x", 2, least=2) == 2.0
+    refused("x must be a finite real number, at least 2; got 1.9", require_real, "x", 1.9, 2)
+    for bad in (nan, inf, -inf, True, "1", None, 1j, torch.tensor(1.0)):
+        refused(f"x must be a finite real number; got {bad!r}", require_real, "x", bad)

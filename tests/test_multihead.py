@@ -1,0 +1,330 @@
+"""attnlib/multihead.py against loops, exact fractions, 40-digit quadrature, and simulation."""
+
+import math
+from fractions import Fraction
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnlib.multihead import (
+    attention_weights,
+    averaging_condition,
+    two_head_moments,
+    weight_gap,
+)
+
+DTYPES = [torch.float32, torch.float64]
+inf, nan = math.inf, math.nan
+close = torch.testing.assert_close
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+batches = pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,), (1, 1)], ids=str)
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def refused(name, words, call):
+    with pytest.raises(ValueError, match=rf"^{name} ") as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+# -- weights, the condition, the gap -------------------------------------------------------
+
+
+def loop_weights(K, q):
+    """Softmax of inner products at 50 digits, entry by entry."""
+    with mpmath.workdps(50):
+        q = [mpmath.mpf(x) for x in q.tolist()]
+        scores = [mpmath.fsum(mpmath.mpf(x) * y for x, y in zip(k, q, strict=True))
+                  for k in K.tolist()]  # fmt: skip
+        powers = [mpmath.exp(s) for s in scores]
+        return [float(p / mpmath.fsum(powers)) for p in powers]
+
+
+@dtypes
+@batches
+def test_weights_against_a_loop(b, dtype):
+    K, q = torch.randn(*b, 5, 3, dtype=dtype), torch.randn(*b, 3, dtype=dtype)
+    y = attention_weights(K, q)
+    assert y.shape == (*b, 5)
+    assert y.dtype == dtype
+    rows = zip(K.reshape(-1, 5, 3), q.reshape(-1, 3), y.reshape(-1, 5), strict=True)
+    for keys, query, weights in rows:
+        expected = torch.tensor(loop_weights(keys, query), dtype=torch.float64)
+        # 3 products and sums of numbers below 16, and the softmax.
+        close(weights.double(), expected, atol=64 * eps(dtype), rtol=0)
+
+
+@dtypes
+def test_weights_of_large_scores(dtype):
+    """Only gaps count; one beyond the range of the exponential gives a weight of exactly 0."""
+    K = torch.tensor([[1000.0, 1], [1000.0, 0], [-1000.0, 0]], dtype=dtype)
+    y = attention_weights(K, torch.tensor([1.0, math.log(3)], dtype=dtype))
+    close(y, torch.tensor([0.75, 0.25, 0], dtype=dtype), atol=2000 * eps(dtype), rtol=0)
+    assert y[2] == 0
+
+
+@dtypes
+@batches
+def test_condition_against_a_loop(b, dtype):
+    k_a, k_b, q_1, q_2 = torch.randn(4, *b, 3, dtype=dtype).unbind(0)
+    residual = averaging_condition(k_a, k_b, q_1, q_2)
+    assert residual.shape == b
+    assert residual.dtype == dtype
+    rows = [x.double().reshape(-1, 3).tolist() for x in (k_a, k_b, q_1, q_2)]
+    loops = [
+        math.fsum((a - b) * (p + q) for a, b, p, q in zip(*vectors, strict=True))
+        for vectors in zip(*rows, strict=True)
+    ]
+    close(residual.double().flatten(), torch.tensor(loops, dtype=torch.float64),
+          atol=64 * eps(dtype), rtol=0)  # fmt: skip
+
+
+@dtypes
+@batches
+def test_gap_is_the_difference_of_four_weights(b, dtype):
+    K, q_1, q_2 = torch.randn(*b, 5, 3), torch.randn(*b, 3), torch.randn(*b, 3)
+    K, q_1, q_2 = K.to(dtype), q_1.to(dtype), q_2.to(dtype)
+    gap = weight_gap(K, q_1, q_2, 3, 1)
+    assert gap.shape == b
+    assert gap.dtype == dtype
+    rows = zip(K.reshape(-1, 5, 3), q_1.reshape(-1, 3), q_2.reshape(-1, 3), strict=True)
+    for got, (keys, one, two) in zip(gap.flatten(), rows, strict=True):
+        y, w = loop_weights(keys, one), loop_weights(keys, two)
+        assert abs(got.item() - (y[3] + w[3] - y[1] - w[1])) <= 128 * eps(dtype)
+    close(weight_gap(K, q_2, q_1, 3, 1), gap, atol=4 * eps(dtype), rtol=0)
+    close(weight_gap(K, q_1, q_2, 1, 3), -gap, atol=4 * eps(dtype), rtol=0)
+
+
+numbers = st.floats(-8, 8)
+vectors = st.lists(numbers, min_size=3, max_size=3)
+
+
+@given(vectors, vectors, vectors, vectors)
+def test_two_keys_the_gap_is_a_function_of_the_residual(k_a, k_b, q_1, q_2):
+    """sinh((x₁+x₂)/2)/(cosh(x₁/2) cosh(x₂/2)), in which x₁ + x₂ is the residual."""
+    k_a, k_b, q_1, q_2 = (torch.tensor(v, dtype=torch.float64) for v in (k_a, k_b, q_1, q_2))
+    gap = weight_gap(torch.stack([k_a, k_b]), q_1, q_2, 0, 1).item()
+    x_1, x_2 = ((k_a - k_b) @ q_1).item(), ((k_a - k_b) @ q_2).item()
+    residual = averaging_condition(k_a, k_b, q_1, q_2).item()
+    slack = 64 * 2**-52 * 64 * 3  # roundings of sums of 3 products below 64
+    exact = math.sinh(residual / 2) / (math.cosh(x_1 / 2) * math.cosh(x_2 / 2))
+    assert abs(gap - exact) <= slack
+    met = q_2 - (k_a - k_b) * (residual / max(1e-300, ((k_a - k_b) @ (k_a - k_b)).item()))
+    if (k_a - k_b).norm() > 1e-3:  # project the second query: the gap vanishes
+        size = 1 + met.abs().max().item()
+        assert abs(weight_gap(torch.stack([k_a, k_b]), q_1, met, 0, 1).item()) <= slack * size
+
+
+def test_three_keys_the_condition_is_neither_sufficient_nor_necessary():
+    K = torch.eye(3, dtype=torch.float64)
+    assert averaging_condition(K[0], K[1], 3 * K[0], -3 * K[0]) == 0
+    e = math.exp(3)
+    gap = e / (e + 2) + 1 / (1 + 2 * e) - 1 / (e + 2) - e / (1 + 2 * e)
+    assert abs(weight_gap(K, 3 * K[0], -3 * K[0], 0, 1).item() - gap) <= 8 * 2**-52
+    assert 0.4 < gap < 0.401
+    # Weights (½, ¼, ¼) and (⅛, ⅜, ½): equal sums, but odds of 2 and ⅓.
+    q_1 = torch.tensor([2.0, 1, 1], dtype=torch.float64).log()
+    q_2 = torch.tensor([1.0, 3, 4], dtype=torch.float64).log()
+    assert abs(weight_gap(K, q_1, q_2, 0, 1).item()) <= 8 * 2**-52
+    assert Fraction(1, 2) + Fraction(1, 8) == Fraction(1, 4) + Fraction(3, 8)
+    residual = averaging_condition(K[0], K[1], q_1, q_2).item()
+    assert abs(residual - math.log(2 / 3)) <= 8 * 2**-52
+
+
+def test_gradients():
+    K = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    q_1, q_2 = torch.randn(2, 2, 3, dtype=torch.float64, requires_grad=True).unbind(0)
+    assert torch.autograd.gradcheck(attention_weights, (K, q_1))
+    assert torch.autograd.gradgradcheck(attention_weights, (K, q_1))
+    assert torch.autograd.gradcheck(lambda *x: weight_gap(*x, 0, 2), (K, q_1, q_2))
+    assert torch.autograd.gradcheck(averaging_condition, (K[:, 0], K[:, 1], q_1, q_2))
+
+
+def test_vmap():
+    K, q_1, q_2 = torch.randn(6, 4, 3), torch.randn(6, 3), torch.randn(6, 3)
+    close(torch.func.vmap(attention_weights)(K, q_1), attention_weights(K, q_1))
+    mapped = torch.func.vmap(lambda *x: weight_gap(*x, 0, 2))(K, q_1, q_2)
+    close(mapped, weight_gap(K, q_1, q_2, 0, 2))
+    mapped = torch.func.vmap(averaging_condition)(K[:, 0], K[:, 1], q_1, q_2)
+    close(mapped, averaging_condition(K[:, 0], K[:, 1], q_1, q_2))
+
+
+# -- moments -------------------------------------------------------------------------------
+
+
+def exact_moments(beta, s):
+    """The integrals as they stand in the docstring, at 60 digits: subtraction costs nothing."""
+    with mpmath.workdps(60):
+        b, s = mpmath.mpf(beta), mpmath.mpf(s)
+
+        def sigma(t):
+            return 1 / (1 + mpmath.exp(-t))
+
+        def y(x):
+            return (sigma(b * (1 + s * x)) + sigma(-b)) / 2
+
+        points = {mpmath.mpf(k) for k in range(-12, 13)}
+        points |= {-1 / s + sign * 2**k / (b * s) for k in range(30) for sign in (-1, 1)}
+        points = sorted(p for p in points if -12 <= p <= 12)  # Φ(−12) = 2e-33
+        mean = mpmath.quad(lambda x: y(x) * mpmath.npdf(x), points)
+        total = mpmath.quad(mpmath.npdf, points)
+        mean += (1 - total) / 2  # the tails, to second order in 1e-33
+        variance = mpmath.quad(lambda x: (y(x) - mean) ** 2 * mpmath.npdf(x), points)
+        return float(mean), float(variance)
+
+
+@pytest.mark.parametrize("s", [1e-4, 0.1, 0.3, 0.5**0.5, 3])
+@pytest.mark.parametrize("beta", [1e-3, 0.7, 10, 1000])
+def test_moments_against_60_digits(beta, s):
+    mean, variance = two_head_moments(beta, s)
+    expected_mean, expected_variance = exact_moments(beta, s)
+    assert math.isclose(mean, expected_mean, rel_tol=1e-14)
+    # The tails left out of the reference weigh 4e-33.
+    assert math.isclose(variance, expected_variance, rel_tol=1e-12, abs_tol=1e-32)
+    assert isinstance(mean, float)
+    assert isinstance(variance, float)
+
+
+@pytest.mark.parametrize(("beta", "s"), [(1e3, 0.05), (1e6, 0.03), (1e5, 0.04)], ids=str)
+def test_variance_from_a_step_far_out_in_the_tail(beta, s):
+    """¼ E σ(−βγ)², in y = βγ: the rest, σ(−β), is below 1e-400, the mean below 1e-88.
+
+    The variance is 5e-90 to 2e-244, all of it from lengths near 0 and below.
+    """
+    with mpmath.workdps(30):
+        b, deviation = mpmath.mpf(beta), mpmath.mpf(beta) * mpmath.mpf(s)
+        at_zero = mpmath.npdf(0, b, deviation)  # taken out: quad stops at an absolute error
+
+        def square(y):
+            return mpmath.npdf(y, b, deviation) / at_zero / (1 + mpmath.exp(y)) ** 2
+
+        # At y < 0 the density falls like exp(rate y) or faster; the poles of σ are at ±iπ, ….
+        rate = b / deviation**2
+        points = {-k / rate for k in range(81)} | {mpmath.mpf(k) for k in range(-60, 81)}
+        points = sorted(p for p in points if p >= -80 / rate)
+        variance = at_zero * mpmath.quad(square, points) / 4
+    assert math.isclose(two_head_moments(beta, s)[1], float(variance), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("s", [0.05, 0.5**0.5, 1, 3, 50])
+def test_the_limit_of_large_beta(s):
+    """½ with probability Φ(1/s), otherwise 0; the step of width 1/β costs O(1/β)."""
+    positive = 0.5 * math.erfc(-1 / s / math.sqrt(2))
+    for beta in (1e3, 1e6):
+        mean, variance = two_head_moments(beta, s)
+        assert abs(mean - positive / 2) <= 1 / (beta * s)
+        assert abs(variance - positive * (1 - positive) / 4) <= 1 / (beta * s)
+
+
+@pytest.mark.parametrize("beta", [1e-6, 0.5, 4, 20])
+def test_the_limit_of_small_spread(beta):
+    """Var → ¼(β σ′(β) s)², and ½ − mean → ¼ β² s² σ″(−β): digits a subtraction would lose."""
+    s = 1e-9
+    mean, variance = two_head_moments(beta, s)
+    slope = 1 / (2 * math.cosh(beta / 2)) ** 2
+    assert math.isclose(variance, (beta * slope * s) ** 2 / 4, rel_tol=1e-12)
+    assert abs(mean - 0.5) <= beta**2 * s**2
+
+
+def test_moments_by_simulation():
+    beta, s, n = 10, 0.5**0.5, 400_000
+    gamma = 1 + s * torch.randn(n, dtype=torch.float64)
+    K = torch.stack([torch.stack([gamma, 0 * gamma], -1),
+                     torch.tensor([0.0, 1.0]).double().expand(n, 2)], -2)  # fmt: skip
+    q = beta * torch.eye(2, dtype=torch.float64)
+    weights = sum(attention_weights(K, q[r].expand(n, 2))[:, 0] for r in (0, 1)) / 2
+    mean, variance = two_head_moments(beta, s)
+    assert abs(weights.mean().item() - mean) <= 5 * (variance / n) ** 0.5
+    squares = (weights - mean).square()
+    assert abs(squares.mean().item() - variance) <= 5 * squares.std().item() / n**0.5
+
+
+@pytest.mark.parametrize(("beta", "s"), [(0, 1), (0.0, 0.0), (7, 0), (1e6, 0)])
+def test_nothing_varies(beta, s):
+    assert two_head_moments(beta, s) == (0.5, 0.0)
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e3))
+def test_moments_stay_in_their_bounds(beta, s):
+    mean, variance = two_head_moments(beta, s)
+    assert 0.25 - 1e-12 <= mean <= 0.5
+    assert 0 <= variance <= 1 / 16 + 1e-12, "the weight lies in an interval of length ½"
+    assert variance <= beta**2 * s**2 / 64 * (1 + 1e-12) + 5e-324, "σ is ¼-Lipschitz"
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+K, q = torch.eye(4, 3), torch.tensor([0.5, 0.0, -1.0])
+BAD = [
+    pytest.param(torch.tensor([1.0, nan, 0.0]), ["nan"], id="nan"),
+    pytest.param(torch.tensor([1.0, -inf, 0.0]), ["-inf"], id="inf"),
+    pytest.param(torch.ones(3).long(), ["int64"], id="int64"),
+    pytest.param(torch.ones(3).bool(), ["bool"], id="bool"),
+    pytest.param(torch.ones(3).half(), ["float16"], id="float16"),
+    pytest.param(torch.ones(0), ["(0,)"], id="empty"),
+    pytest.param(torch.tensor(1.0), ["()"], id="scalar"),
+    pytest.param([1.0, 2.0, 3.0], ["list"], id="list"),
+    pytest.param(None, ["NoneType"], id="None"),
+]
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize(("bad", "words"), BAD)
+    def test_vectors(self, bad, words):
+        refused("q", words, lambda: attention_weights(K, bad))
+        refused("q_1", words, lambda: weight_gap(K, bad, q, 0, 1))
+        refused("q_2", words, lambda: weight_gap(K, q, bad, 0, 1))
+        for position, name in enumerate(("k_a", "k_b", "q_1", "q_2")):
+            arguments = [q] * 4
+            arguments[position] = bad
+            refused(name, words, lambda arguments=arguments: averaging_condition(*arguments))
+
+    @pytest.mark.parametrize(("bad", "words"), [
+        *BAD, pytest.param(torch.ones(0, 3), ["(0, 3)"], id="no-keys"),
+        pytest.param(torch.ones(3, 0), ["(3, 0)"], id="d=0"),
+        pytest.param(torch.ones(3), ["(3,)"], id="vector"),
+    ])  # fmt: skip
+    def test_keys(self, bad, words):
+        refused("K", words, lambda: attention_weights(bad, q))
+        refused("K", words, lambda: weight_gap(bad, q, q, 0, 0))
+
+    def test_what_does_not_fit(self):
+        words = ["same shape", "(3,)", "(4,)"]
+        refused("K", words, lambda: attention_weights(K, torch.ones(4)))
+        refused("K", ["(3,)", "(5, 3)"], lambda: attention_weights(K, q.expand(5, 3)))
+        refused("K", ["float32", "float64"], lambda: attention_weights(K, q.double()))
+        refused("q_1 and q_2", words, lambda: weight_gap(K, q, torch.ones(4), 0, 1))
+        refused("k_a and q_1", words, lambda: averaging_condition(q, q, torch.ones(4), q))
+        refused("k_a and q_2", ["float64"], lambda: averaging_condition(q, q, q, q.double()))
+
+    def test_overflow(self):
+        big = torch.full((3,), 3e38)
+        with pytest.raises(ValueError, match=r"^K @ q holds"):
+            attention_weights(big.expand(2, 3), big)
+        with pytest.raises(ValueError, match=r"^\(k_a - k_b\)·\(q_1 \+ q_2\) holds"):
+            averaging_condition(big, q, big, q)
+
+    @pytest.mark.parametrize("index", [4, -1, 0.0, True, "0", None, torch.tensor(0.0)], ids=str)
+    def test_indices(self, index):
+        refused("a", [repr(index)], lambda: weight_gap(K, q, q, index, 1))
+        refused("b", [repr(index)], lambda: weight_gap(K, q, q, 1, index))
+
+    @pytest.mark.parametrize("value", [
+        -1e-9, -1, nan, inf, -inf, True, "3", None, torch.tensor(3.0), [3.0], 3 + 0j, 10**400,
+        1.1e6,
+    ], ids=str)  # fmt: skip
+    def test_beta_and_gamma_std(self, value):
+        refused("beta", [repr(value)], lambda: two_head_moments(value, 1))
+        refused("gamma_std", [repr(value)], lambda: two_head_moments(1, value))
+
+    def test_values_are_not_read_inside_a_transform(self):
+        bad = torch.full((2, 3), nan)
+        assert torch.func.vmap(attention_weights)(K.expand(2, 4, 3), bad).isnan().all()
+        refused("q", ["nan"], lambda: attention_weights(K, bad[0]))

@@ -1,0 +1,593 @@
+"""attnlib/synthesizer.py against loops over heads, rows and columns, and against its parts."""
+
+import io
+import math
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from attnlib.synthesizer import SynthesizerAttention, tile_factors
+
+close = torch.testing.assert_close
+KINDS = ["dense", "random", "factorized"]
+kinds = pytest.mark.parametrize("kind", KINDS)
+sharing = pytest.mark.parametrize("shared", [False, True], ids=["per-head", "shared"])
+masks = pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
+BATCH, N, D, H, ELL = 2, 5, 12, 3, 11  # all different; a = 4, c = 3
+
+
+def make(kind="dense", shared=False, causal=True, dtype=torch.float64, d=D, h=H, ell=ELL):
+    """A layer with every parameter, biases too, away from 0."""
+    layer = SynthesizerAttention(d, h, ell, kind=kind, shared=shared, causal=causal)
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.copy_(0.7 * torch.randn_like(p))
+    return layer.to(dtype)
+
+
+def tokens(*shape, dtype=torch.float64):
+    return torch.randn(*(shape or (BATCH, N, D)), dtype=dtype)
+
+
+# -- the formula, entry by entry -------------------------------------------------------------
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def loop_scores(layer, p, x, i, t):
+    """Row t of the scores of head i, uncut; x is a list of tokens."""
+    d, ell = layer.d_model, layer.block_size
+    own = 0 if layer.shared else i
+    if layer.kind == "random":
+        return [p["R"][own, t, j] for j in range(ell)]
+    wide = d // layer.n_heads
+    hidden = []
+    for u in range(i * wide, (i + 1) * wide):
+        z = dot(x[t], [p["A"][k, u] for k in range(d)]) + p["b_1"][u]
+        hidden.append(torch.where(z > 0, z, torch.zeros_like(z)))
+
+    def row(B, b, j):
+        return dot(hidden, [p[B][own, u, j] for u in range(wide)]) + p[b][own, j]
+
+    if layer.kind == "dense":
+        return [row("B", "b_2", j) for j in range(ell)]
+    c = p["B_r"].shape[-1]
+    return [row("B_p", "b_p", j // c) * row("B_r", "b_r", j % c) for j in range(ell)]
+
+
+def loop(layer, X):
+    """The whole layer; slow, with scalars only."""
+    p = dict(layer.named_parameters())
+    d, h = layer.d_model, layer.n_heads
+    wide = d // h
+    batches = []
+    for x in X:
+        Y = [[None] * d for _ in range(len(x))]
+        for i in range(h):
+            for t in range(len(x)):
+                keys = range(t + 1) if layer.causal else range(len(x))
+                e = [loop_scores(layer, p, x, i, t)[j].exp() for j in keys]
+                for u in range(i * wide, (i + 1) * wide):
+                    values = [dot(x[j], [p["V"][k, u] for k in range(d)]) for j in keys]
+                    Y[t][u] = dot(e, values) / sum(e)
+        rows = [
+            [dot(Y[t], [p["W_O"][u, o] for u in range(d)]) + p["b_O"][o] for o in range(d)]
+            for t in range(len(x))
+        ]
+        batches.append(torch.stack([torch.stack(row) for row in rows]))
+    return torch.stack(batches)
+
+
+@kinds
+@sharing
+@masks
+def test_equals_the_loop_forward_and_backward(kind, shared, causal):
+    layer = make(kind, shared, causal, d=6, h=3, ell=7)
+    X = tokens(2, 4, 6).requires_grad_()
+    leaves = [X, *layer.parameters()]
+    probe = tokens(2, 4, 6)
+    value, reference = layer(X), loop(layer, X)
+    assert value.shape == X.shape
+    # 20 roundings of scores below 30, in the exponent of values below 30.
+    tolerance = {"atol": 20 * 30 * 30 * 2**-52, "rtol": 0}
+    close(value, reference, **tolerance)
+    got = torch.autograd.grad((probe * value).sum(), leaves)
+    wanted = torch.autograd.grad((probe * reference).sum(), leaves)
+    for g, w in zip(got, wanted, strict=True):
+        close(g, w, atol=100 * 30 * 30 * 2**-52, rtol=0)
+
+
+@kinds
+@sharing
+def test_float32_is_as_good_as_float32(kind, shared):
+    layer = make(kind, shared, dtype=torch.float32)
+    X = tokens(dtype=torch.float32)
+    value = layer(X)
+    assert value.dtype == torch.float32
+    reference = layer.double()(X.double())
+    close(value.double(), reference, atol=20 * 30 * 30 * 2**-23, rtol=0)
+
+
+@kinds
+@sharing
+def test_scores_against_the_loop(kind, shared):
+    layer = make(kind, shared)
+    X = tokens()
+    p = dict(layer.named_parameters())
+    S = layer.scores(X)
+    assert S.shape == (BATCH, H, N, N)
+    for i in range(H):
+        for t in range(N):
+            row = torch.stack(loop_scores(layer, p, X[1], i, t))[:N]
+            close(S[1, i, t], row, atol=30 * 30 * 2**-52, rtol=0)
+
+
+@pytest.mark.parametrize("n", [1, 4, ELL], ids=["n=1", "n<block", "n=block"])
+@kinds
+@masks
+def test_lengths(kind, causal, n):
+    layer = make(kind, causal=causal)
+    X = tokens(BATCH, n, D)
+    close(layer(X), loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("d", "h", "ell"), [(1, 1, 1), (4, 1, 3), (4, 4, 2), (6, 2, 5), (6, 3, 16), (5, 5, 17)],
+    ids=["all-1", "one-head", "d_head=1", "a·c>block", "square-block", "prime-block"],
+)  # fmt: skip
+@kinds
+@sharing
+def test_sizes(kind, shared, d, h, ell):
+    layer = make(kind, shared, d=d, h=h, ell=ell)
+    X = tokens(3, ell, d)
+    close(layer(X), loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+
+
+def test_one_row_at_50_digits():
+    layer = make(d=4, h=2, ell=3, causal=False)
+    X = tokens(1, 3, 4)
+    p = {k: v.tolist() for k, v in layer.named_parameters()}
+    x = X[0].tolist()
+    with mpmath.workdps(50):
+        exact = lambda m: mpmath.matrix([[mpmath.mpf(v) for v in row] for row in m])  # noqa: E731
+        XA, XV = exact(x) * exact(p["A"]), exact(x) * exact(p["V"])
+        Y = mpmath.matrix(3, 4)
+        for i in range(2):
+            for t in range(3):
+                hidden = [max(XA[t, u] + mpmath.mpf(p["b_1"][u]), 0) for u in (2 * i, 2 * i + 1)]
+                s = [
+                    mpmath.fsum(hidden[u] * mpmath.mpf(p["B"][i][u][j]) for u in range(2))
+                    + mpmath.mpf(p["b_2"][i][j])
+                    for j in range(3)
+                ]
+                e = [mpmath.exp(z) for z in s]
+                for u in (2 * i, 2 * i + 1):
+                    Y[t, u] = mpmath.fsum(e[j] * XV[j, u] for j in range(3)) / mpmath.fsum(e)
+        out = Y * exact(p["W_O"])
+        expected = [[float(out[t, o] + mpmath.mpf(p["b_O"][o])) for o in range(4)]
+                    for t in range(3)]  # fmt: skip
+    expected = torch.tensor(expected, dtype=torch.float64)
+    close(layer(X)[0], expected, atol=20 * 30 * 2**-52, rtol=0)
+
+
+# -- tiling ----------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 7), st.integers(1, 7), st.data())
+def test_tiling_uses_every_product_once(a, c, data):
+    n = data.draw(st.integers(1, a * c))
+    P, R = torch.randn(2, a, dtype=torch.float64), torch.randn(2, c, dtype=torch.float64)
+    s = tile_factors(P, R, n)
+    assert s.shape == (2, n)
+    for j in range(n):
+        assert s[1, j] == P[1, j // c] * R[1, j % c]
+    whole = tile_factors(P, R, a * c)
+    close(whole, torch.stack([torch.outer(p, r).flatten() for p, r in zip(P, R, strict=True)]))
+    stretched = P.repeat_interleave(c, dim=-1) * R.repeat(1, a)
+    close(whole, stretched, atol=0, rtol=0)
+
+
+def test_tiling_both_as_blocks_is_something_else():
+    P, R = torch.tensor([2.0, 3.0]), torch.tensor([5.0, 7.0])
+    assert tile_factors(P, R, 4).tolist() == [10.0, 14.0, 15.0, 21.0]
+    assert (P.repeat(2) * R.repeat(2)).tolist() == [10.0, 21.0, 10.0, 21.0]
+
+
+@pytest.mark.parametrize("b", [(), (2,), (0,), (2, 3)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_tiling_keeps_leading_axes_and_dtype(b, dtype):
+    s = tile_factors(torch.ones(*b, 2, dtype=dtype), torch.ones(*b, 3, dtype=dtype), 5)
+    assert s.shape == (*b, 5)
+    assert s.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("ell", "a", "c"),
+    [(1, 1, 1), (2, 2, 1), (4, 2, 2), (5, 3, 2), (9, 3, 3), (10, 4, 3), (13, 4, 4), (17, 5, 4)],
+)
+def test_factors_are_short_and_long_enough(ell, a, c):
+    layer = SynthesizerAttention(4, 2, ell, kind="factorized")
+    assert (layer.b_p.shape[-1], layer.b_r.shape[-1]) == (a, c)
+    assert a == math.ceil(math.sqrt(ell))
+    assert a * c >= ell > a * (c - 1)
+
+
+# -- what depends on what ----------------------------------------------------------------------
+
+
+@kinds
+@sharing
+def test_scores_of_a_row_depend_on_no_other_token(kind, shared):
+    layer = make(kind, shared)
+    X = tokens(1, N, D)
+    J = torch.autograd.functional.jacobian(layer.scores, X)  # [1, H, N, N, 1, N, D]
+    J = J[0].abs().amax((0, 2, 3, 5))  # [t, j]: row, token
+    own = torch.eye(N, dtype=torch.bool)
+    assert (J[~own] == 0).all()
+    assert (J[own] == 0).all() if kind == "random" else (J[own] > 0).all()
+
+
+@kinds
+def test_outputs_depend_on_every_token_that_is_not_masked(kind):
+    for causal in (False, True):
+        layer = make(kind, causal=causal)
+        J = torch.autograd.functional.jacobian(layer, tokens(1, N, D))[0].abs().amax((1, 2, 4))
+        seen = torch.ones(N, N).tril() if causal else torch.ones(N, N)
+        assert ((J > 0) == seen.bool()).all()
+
+
+@kinds
+@masks
+def test_outputs_are_affine_in_the_other_tokens(kind, causal):
+    layer = make(kind, causal=causal)
+    X, step = tokens(), tokens()
+    step[:, N - 1] = 0  # the last row sees all, and its own token stays
+    close(layer(X + 2 * step)[:, -1] - layer(X + step)[:, -1],
+          layer(X + step)[:, -1] - layer(X)[:, -1],
+          atol=20 * 30 * 30 * 2**-52, rtol=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["dense", "factorized"])
+def test_equal_tokens_have_equal_rows_of_scores(kind):
+    layer = make(kind)
+    X = tokens()
+    X[:, 3] = X[:, 0]
+    S = layer.scores(X)
+    close(S[:, :, 3], S[:, :, 0], atol=30 * 30 * 2**-52, rtol=0)
+
+
+@pytest.mark.parametrize(("shared", "rank"), [(False, D + H), (True, D // H + 1)],
+                         ids=["per-head", "shared"])  # fmt: skip
+def test_rank_of_the_scores_of_all_heads(shared, rank):
+    layer = make(shared=shared, ell=24)
+    S = layer.scores(tokens(1, 24, D))[0]
+    assert torch.linalg.matrix_rank(S[0]) == D // H + 1
+    assert torch.linalg.matrix_rank(S.flatten(0, 1)) == rank
+
+
+# -- cutting and masking -----------------------------------------------------------------------
+
+
+@kinds
+@sharing
+@pytest.mark.parametrize("n", [1, 3, N])
+def test_scores_of_fewer_tokens_are_the_corner(kind, shared, n):
+    layer = make(kind, shared)
+    X = tokens()
+    S = layer.scores(X)
+    close(layer.scores(X[:, :n]), S[:, :, :n, :n], atol=30 * 30 * 2**-52, rtol=0)
+
+
+@kinds
+@sharing
+def test_causal_outputs_of_a_prefix_are_the_prefix(kind, shared):
+    X = tokens()
+    tolerance = {"atol": 20 * 30 * 30 * 2**-52, "rtol": 0}
+    causal = make(kind, shared)
+    close(causal(X[:, :3]), causal(X)[:, :3], **tolerance)
+    full = make(kind, shared, causal=False)
+    assert not torch.allclose(full(X[:, :3]), full(X)[:, :3])
+
+
+@kinds
+def test_causal_outputs_ignore_the_future(kind):
+    layer = make(kind)
+    X = tokens()
+    changed = X.clone()
+    changed[:, 3:] += 1
+    close(layer(changed)[:, :3], layer(X)[:, :3], atol=0, rtol=0)
+    assert (layer(changed)[:, 3] != layer(X)[:, 3]).all()
+
+
+@kinds
+def test_columns_beyond_n_have_no_gradient(kind):
+    layer = make(kind, causal=False)
+    layer(tokens(BATCH, 4, D)).square().sum().backward()
+    if kind == "dense":
+        assert (layer.B.grad[..., :4] != 0).any((0, 1)).all()
+        assert (layer.B.grad[..., 4:] == 0).all()
+        assert (layer.b_2.grad[..., 4:] == 0).all()
+    elif kind == "random":
+        used = torch.zeros(ELL, ELL, dtype=torch.bool)
+        used[:4, :4] = True
+        assert ((layer.R.grad != 0).all(0) == used).all()
+    else:  # ⌈4/3⌉ = 2 of the 4 entries of p
+        assert (layer.b_p.grad[:, :2] != 0).all()
+        assert (layer.b_p.grad[:, 2:] == 0).all()
+
+
+@kinds
+@sharing
+def test_weights_of_zero_scores_are_means(kind, shared):
+    layer = make(kind, shared)
+    with torch.no_grad():
+        for name, p in layer.named_parameters():
+            if name not in ("V", "W_O", "b_O"):
+                p.zero_()
+    X = tokens()
+    means = torch.stack([X[:, : t + 1].mean(1) for t in range(N)], 1)
+    close(layer(X), means @ layer.V @ layer.W_O + layer.b_O, atol=1e-12, rtol=0)
+
+
+@kinds
+def test_huge_scores_pick_one_value(kind):
+    """No overflow: softmax subtracts its maximum."""
+    layer = make(kind, causal=False)
+    with torch.no_grad():
+        for name in {"dense": ["B", "b_2"], "random": ["R"]}.get(kind, ["B_p", "b_p"]):
+            getattr(layer, name).mul_(1e5)
+    X = tokens()
+    value = layer(X)
+    assert value.isfinite().all()
+    pick = layer.scores(X).argmax(-1)  # [batch, heads, n]
+    V = (X @ layer.V).unflatten(-1, (H, -1)).transpose(1, 2)
+    Y = V.gather(2, pick[..., None].expand(-1, -1, -1, D // H))
+    close(value, Y.transpose(1, 2).flatten(-2) @ layer.W_O + layer.b_O)
+
+
+# -- sharing, parameters, state ---------------------------------------------------------------
+
+
+@kinds
+def test_shared_is_unshared_with_copies(kind):
+    one, many = make(kind, shared=True), make(kind)
+    with torch.no_grad():
+        for name, p in many.named_parameters():
+            p.copy_(getattr(one, name))
+    X, probe = tokens(), tokens()
+    close(one(X), many(X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+    (probe * one(X)).sum().backward()
+    (probe * many(X)).sum().backward()
+    for name, p in one.named_parameters():
+        g = getattr(many, name).grad
+        g = g if g.shape == p.shape else g.sum(0, keepdim=True)
+        close(p.grad, g, atol=100 * 30 * 30 * 2**-52, rtol=0)
+
+
+@sharing
+def test_parameter_shapes_and_counts(shared):
+    g, a, c = 1 if shared else H, 4, 3
+    common = {"V": (D, D), "W_O": (D, D), "b_O": (D,)}
+    hidden = {"A": (D, D), "b_1": (D,)}
+    expected = {
+        "dense": {**hidden, "B": (g, D // H, ELL), "b_2": (g, ELL), **common},
+        "random": {"R": (g, ELL, ELL), **common},
+        "factorized": {
+            **hidden, "B_p": (g, D // H, a), "b_p": (g, a), "B_r": (g, D // H, c), "b_r": (g, c),
+            **common,
+        },
+    }  # fmt: skip
+    counts = {"dense": 3 * D * D + 2 * D + g * (D // H + 1) * ELL,
+              "random": 2 * D * D + D + g * ELL * ELL,
+              "factorized": 3 * D * D + 2 * D + g * (D // H + 1) * (a + c)}  # fmt: skip
+    for kind in KINDS:
+        layer = SynthesizerAttention(D, H, ELL, kind, shared=shared)
+        assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == expected[kind]
+        assert sum(p.numel() for p in layer.parameters()) == counts[kind]
+        assert not list(layer.buffers())
+        assert all(p.requires_grad for p in layer.parameters())
+
+
+@kinds
+@sharing
+def test_state_survives_a_file(kind, shared):
+    layer, other = make(kind, shared), make(kind, shared)
+    X = tokens()
+    assert not torch.equal(layer(X), other(X))
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    close(other(X), layer(X), atol=0, rtol=0)
+
+
+@kinds
+@sharing
+def test_a_seed_fixes_the_start(kind, shared):
+    layers = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        layers.append(SynthesizerAttention(D, H, ELL, kind, shared).state_dict())
+    first, again, other = layers
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not torch.equal(first["V"], other["V"])
+    assert not torch.equal(first["W_O"], first["V"])
+    score = {"dense": "B", "random": "R", "factorized": "B_p"}[kind]
+    assert not torch.equal(first[score], other[score])
+    for name in ("V", "W_O"):
+        assert 0.9 * D**-0.5 < first[name].abs().max() <= D**-0.5
+
+
+@sharing
+def test_matrices_start_within_one_over_the_root_of_their_rows(shared):
+    """Rows, not columns: d for A, V, W_O and d_head for B and the factors; R is normal."""
+    torch.manual_seed(0)
+    d, d_head, ell = 60, 20, 25
+    bounds = {"A": d**-0.5, "V": d**-0.5, "W_O": d**-0.5,
+              "B": d_head**-0.5, "B_p": d_head**-0.5, "B_r": d_head**-0.5}  # fmt: skip
+    for kind in KINDS:
+        for name, p in SynthesizerAttention(d, d // d_head, ell, kind, shared).named_parameters():
+            if name in bounds:  # 100 or more uniform entries: the largest is near the bound
+                assert 0.9 * bounds[name] < p.abs().max() <= bounds[name], name
+                assert p.min() < -0.8 * bounds[name], name
+                assert p.max() > 0.8 * bounds[name], name
+    # 625 or more normal draws: their standard deviation is 1 within 5 of its errors 1/√(2·625).
+    R = SynthesizerAttention(d, 3, ell, "random", shared).R
+    assert abs(R.std() - 1) < 5 * (2 * ell * ell) ** -0.5
+
+
+@kinds
+@sharing
+def test_biases_start_at_0_but_those_of_factors_at_1(kind, shared):
+    for name, p in SynthesizerAttention(D, H, ELL, kind, shared).named_parameters():
+        if name.startswith("b_"):
+            assert (p == float(name in ("b_p", "b_r"))).all(), name
+
+
+@kinds
+def test_every_parameter_gets_a_gradient_from_the_start(kind):
+    layer = SynthesizerAttention(D, H, ELL, kind)
+    layer(torch.randn(BATCH, ELL, D)).square().sum().backward()
+    for name, p in layer.named_parameters():
+        assert (p.grad != 0).any(), name
+
+
+@kinds
+@masks
+def test_multiply_adds(kind, causal):
+    """2 flops each, in the products of matrices; the counter does not see the rest."""
+    for n in (4, ELL):
+        layer = make(kind, causal=causal)
+        X = tokens(1, n, D)
+        with FlopCounterMode(display=False) as scores:
+            layer.scores(X)
+        with FlopCounterMode(display=False) as whole:
+            layer(X)
+        expected = {"dense": n * D * D + n * n * D, "random": 0,
+                    "factorized": n * D * D + n * D * (4 + 3)}[kind]  # fmt: skip
+        assert scores.get_total_flops() == 2 * expected
+        assert whole.get_total_flops() == 2 * (expected + 2 * n * D * D + n * n * D)
+
+
+# -- calculus and transforms -------------------------------------------------------------------
+
+
+@kinds
+@sharing
+def test_gradcheck(kind, shared):
+    layer = make(kind, shared, d=4, h=2, ell=5)
+    assert torch.autograd.gradcheck(layer, tokens(2, 3, 4).requires_grad_())
+
+
+@kinds
+def test_vmap_over_the_batch(kind):
+    layer = make(kind)
+    X = tokens()
+    one_by_one = torch.func.vmap(lambda x: layer(x[None])[0])(X)
+    close(one_by_one, layer(X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+
+
+@kinds
+def test_batches_do_not_mix_and_may_be_empty(kind):
+    layer = make(kind)
+    X = tokens()
+    close(layer(X[1:]), layer(X)[1:], atol=20 * 30 * 30 * 2**-52, rtol=0)
+    assert layer(X[:0]).shape == (0, N, D)
+    before = X.clone()
+    layer(X)
+    assert torch.equal(X, before)
+
+
+# -- bad input ---------------------------------------------------------------------------------
+
+BAD_INTEGERS = [0, -1, 2.0, True, None, "3", math.nan]
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize("name", ["d_model", "n_heads", "block_size"])
+    @pytest.mark.parametrize("value", BAD_INTEGERS, ids=repr)
+    def test_sizes(self, name, value):
+        good = {"d_model": 6, "n_heads": 2, "block_size": 4}
+        with pytest.raises(ValueError, match=f"^{name} must be an integer"):
+            SynthesizerAttention(**(good | {name: value}))
+
+    def test_d_model_not_divisible(self):
+        with pytest.raises(ValueError, match=r"d_model must be a multiple of n_heads.* 7 and 2"):
+            SynthesizerAttention(7, 2, 4)
+        with pytest.raises(ValueError, match=r"d_model must be a multiple of n_heads.* 2 and 4"):
+            SynthesizerAttention(2, 4, 4)
+
+    @pytest.mark.parametrize("kind", ["Dense", "", None, 1, ["dense"], "factorised"], ids=repr)
+    def test_kind(self, kind):
+        with pytest.raises(ValueError, match=r"^kind must be one of dense, random, factorized"):
+            SynthesizerAttention(6, 2, 4, kind=kind)
+
+    @pytest.mark.parametrize("name", ["shared", "causal"])
+    @pytest.mark.parametrize("value", [0, 1, None, "yes", torch.tensor(True)], ids=repr)
+    def test_flags(self, name, value):
+        with pytest.raises(ValueError, match=f"^{name} must be True or False"):
+            SynthesizerAttention(6, 2, 4, **{name: value})
+
+    @kinds
+    @pytest.mark.parametrize("call", ["forward", "scores"])
+    def test_x(self, kind, call):
+        layer = make(kind)
+        f = getattr(layer, call)
+        good = tokens()
+        for index, value in ((0, math.nan), (4, math.inf), (7, -math.inf)):
+            bad = good.clone()
+            bad.view(-1)[index] = value
+            with pytest.raises(ValueError, match=r"^x holds a value that is not finite"):
+                f(bad)
+        for bad in (good[0], good[None], good[..., :-1], tokens(BATCH, N, D + 1)):
+            with pytest.raises(ValueError, match=r"^x must be \[batch, n, d_model = 12\]"):
+                f(bad)
+        for bad in (good.float(), good.to(torch.complex128), good.long(), good > 0, good.half()):
+            with pytest.raises(ValueError, match=r"^x must .*dtype|^x must be float32 or float64"):
+                f(bad)
+        for bad in (good.tolist(), None, 1.0, good.numpy()):
+            with pytest.raises(ValueError, match=r"^x must be a torch tensor"):
+                f(bad)
+        with pytest.raises(ValueError, match=r"^x must have at least one entry"):
+            f(good[..., :0])
+        with pytest.raises(ValueError, match=r"^x has n = 0 tokens"):
+            f(good[:, :0])
+        with pytest.raises(ValueError, match=r"^x has n = 12 tokens.*block_size = 11"):
+            f(tokens(BATCH, ELL + 1, D))
+
+    @pytest.mark.parametrize("value", [*BAD_INTEGERS, 7], ids=repr)
+    def test_tile_n(self, value):
+        with pytest.raises(ValueError, match=r"^n must be an integer"):
+            tile_factors(torch.ones(2), torch.ones(3), value)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [[1.0], None, torch.ones(2, dtype=torch.int64), torch.tensor([1.0, math.nan]),
+         torch.ones(0), torch.tensor(1.0), torch.tensor([True])],
+        ids=["list", "none", "integers", "nan", "empty", "0-d", "booleans"],
+    )  # fmt: skip
+    def test_tile_factors(self, bad):
+        with pytest.raises(ValueError, match=r"^P "):
+            tile_factors(bad, torch.ones(2), 1)
+        with pytest.raises(ValueError, match=r"^R "):
+            tile_factors(torch.ones(2), bad, 1)
+
+    def test_tile_factors_must_fit(self):
+        with pytest.raises(ValueError, match=r"^P and R must have the same leading axes"):
+            tile_factors(torch.ones(2, 3), torch.ones(3, 3), 1)
+        with pytest.raises(ValueError, match=r"^P and R must have the same leading axes and dtype"):
+            tile_factors(torch.ones(3), torch.ones(3, dtype=torch.float64), 1)
+
+
+def test_is_a_module_with_the_names_of_the_interface():
+    layer = SynthesizerAttention(d_model=6, n_heads=2, block_size=4)
+    assert isinstance(layer, nn.Module)
+    assert (layer.kind, layer.shared, layer.causal) == ("dense", False, True)
