@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["require_axis", "require_between", "require_choice", "require_different",
-           "require_epsilon", "require_finite", "require_flag", "require_independent_columns",
-           "require_integer", "require_kurtosis", "require_logits", "require_mask",
-           "require_positive", "require_probabilities", "require_real", "require_same"]  # fmt: skip
+__all__ = ["require_above", "require_axis", "require_between", "require_broadcast",
+           "require_choice", "require_classes", "require_different", "require_epsilon",
+           "require_finite", "require_flag", "require_independent_columns", "require_integer",
+           "require_kurtosis", "require_logits", "require_mask", "require_positions",
+           "require_positive", "require_probabilities", "require_real", "require_same",
+           "require_tokens"]  # fmt: skip
 
 
 def _values_may_be_read() -> bool:
@@ -93,6 +95,44 @@ def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Te
         row = tuple((~attend.any(dim=dim)).nonzero()[0].tolist())
         raise ValueError(f"{name_z} is masked in every entry of row {row}: nothing to attend to")
     return attend
+
+
+def require_tokens(
+    name: str, x: Any, like: str = "", first: Tensor | None = None, *,
+    tokens: int | None = None, entries: int | None = None,
+) -> None:  # fmt: skip
+    """Finite rows of tokens, [..., tokens, entries], no axis empty; in the dtype of a first one."""
+    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape):
+        raise ValueError(f"{name} must have the axes tokens and entries, and none of them empty; "
+                         f"got shape {tuple(x.shape)}")  # fmt: skip
+    require_finite(name, x)
+    if first is not None and x.dtype != first.dtype:
+        raise ValueError(f"{name} must have the dtype of {like}, {first.dtype}, got {x.dtype}")
+    for what, length, dim in (("tokens", tokens, -2), ("entries", entries, -1)):
+        if length is not None and x.shape[dim] != length:
+            raise ValueError(f"{name} must have the {length} {what} of {like} along axis {dim}, "
+                             f"got shape {tuple(x.shape)}")  # fmt: skip
+
+
+def require_broadcast(names: str, *tensors: Tensor) -> None:
+    """Leading axes, all but the last two, that broadcast."""
+    try:
+        torch.broadcast_shapes(*(x.shape[:-2] for x in tensors))
+    except RuntimeError:
+        shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
+        raise ValueError(f"{names} must have leading axes that broadcast, got {shapes}") from None
+
+
+def require_classes(name: str, target: Any, shape: tuple[int, ...], K: int) -> None:
+    """A class from 0 to K − 1, int64, for each row of a given shape."""
+    if not isinstance(target, Tensor) or target.dtype != torch.int64:
+        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
+        raise ValueError(f"{name} must be an int64 tensor, got {kind}")
+    if target.shape != shape:
+        raise ValueError(f"{name} must have one class for each row, shape {tuple(shape)}; got "
+                         f"{tuple(target.shape)}")  # fmt: skip
+    if _values_may_be_read():
+        _refuse(name, target, (target < 0) | (target >= K), f"no class from 0 to {K - 1}")
 
 
 def require_axis(name: str, x: Any, dim: Any) -> int:
@@ -181,6 +221,14 @@ def require_positive(name: str, k: Any, least: float | int = 0) -> float:
     return value
 
 
+def require_above(name: str, value: Any, bound: float | int) -> float:
+    """A finite number above a bound."""
+    number = _as_float(value)
+    if not bound < number < math.inf:
+        raise ValueError(f"{name} must be a finite number above {bound:g}, got {value!r}")
+    return number
+
+
 def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
     """A positive finite number that is neither 0 nor infinite in the dtype it will meet."""
     value = require_positive(name, eps)
@@ -233,3 +281,17 @@ def require_integer(name: str, value: Any, least: int, most: int | None = None) 
         limit = f"at least {least}" if number < least else f"at most {most}"
         raise ValueError(f"{name} must be an integer, {limit}; got {value!r}")
     return number
+
+
+def require_positions(name: str, x: Any, n: int, most: int) -> None:
+    """n positions: integers, float32 or float64, finite and at most ``most`` in modulus."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    whole = not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
+    if not whole and x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} must hold integers, float32 or float64, got {x.dtype}")
+    if x.shape != (n,):
+        raise ValueError(f"{name} must have shape {(n,)}, one for each row, got {tuple(x.shape)}")
+    if _values_may_be_read():
+        _refuse(name, x, ~x.isfinite(), "a value that is not finite")
+        _refuse(name, x, x.double().abs() > most, f"a value beyond {most}")

@@ -10,9 +10,12 @@ import sympy
 import torch
 
 from attnlib.inputs import (
+    require_above,
     require_axis,
     require_between,
+    require_broadcast,
     require_choice,
+    require_classes,
     require_different,
     require_epsilon,
     require_finite,
@@ -21,10 +24,12 @@ from attnlib.inputs import (
     require_kurtosis,
     require_logits,
     require_mask,
+    require_positions,
     require_positive,
     require_probabilities,
     require_real,
     require_same,
+    require_tokens,
 )
 
 nan, inf = math.nan, math.inf
@@ -186,6 +191,25 @@ def test_no_sharpness_of_at_least_1(value):
     message = f"k must be a finite number, at least 1; got {value!r}"
     with pytest.raises(ValueError, match=re.escape(message)):
         require_positive("k", value, least=1)
+
+
+@pytest.mark.parametrize("value", [*NO_SHARPNESS, 0.5, 1, 1.0])
+def test_not_above_1(value):
+    assert require_above("base", math.nextafter(1.0, 2.0), 1) > 1
+    assert type(require_above("base", 2, 1)) is float
+    message = f"base must be a finite number above 1, got {value!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        require_above("base", value, 1)
+
+
+def test_positions():
+    require_positions("p", torch.tensor([0, -3, 7]), 3, most=7)
+    require_positions("p", torch.tensor([0.5, -7.0]), 2, most=7)
+    for bad, words in (([0.5, 7.5], "beyond 7: 7.5"), ([-8.0, inf], "not finite: inf")):
+        with pytest.raises(ValueError, match=rf"^p holds a value .*{words} at index \(1,\)"):
+            require_positions("p", torch.tensor(bad), 2, most=7)
+    with pytest.raises(ValueError, match=r"^p must have shape \(3,\).*\(2,\)"):
+        require_positions("p", torch.zeros(2), 3, most=7)
 
 
 @pytest.mark.parametrize("least", [0.0, -1.5, 2.0])
@@ -505,3 +529,44 @@ def test_real_numbers():
     refused("x must be a finite real number, at least 2; got 1.9", require_real, "x", 1.9, 2)
     for bad in (nan, inf, -inf, True, "1", None, 1j, torch.tensor(1.0)):
         refused(f"x must be a finite real number; got {bad!r}", require_real, "x", bad)
+
+
+# -- tokens, leading axes, classes -----------------------------------------------------------
+
+
+def test_tokens():
+    x = torch.ones(2, 3, 4)
+    assert require_tokens("x", x) is None
+    require_tokens("x", x, "W", torch.zeros(4), tokens=3, entries=4)
+    shape = "and none of them empty; got shape"
+    refused(f"x must have the axes tokens and entries, {shape} (4,)", require_tokens, "x", x[0, 0])
+    for empty in (x[:0], x[:, :0], x[..., :0]):
+        message = f"x must have the axes tokens and entries, {shape} {tuple(empty.shape)}"
+        refused(message, require_tokens, "x", empty)
+    refused("x must be a torch tensor, got list", require_tokens, "x", [[1.0]])
+    refused("x must have the dtype of W, torch.float64, got torch.float32",
+            require_tokens, "x", x, "W", torch.zeros(4).double())  # fmt: skip
+    refused("x must have the 4 tokens of W along axis -2, got shape (2, 3, 4)",
+            require_tokens, "x", x, "W", x, tokens=4)  # fmt: skip
+    refused("x must have the 3 entries of W along axis -1, got shape (2, 3, 4)",
+            require_tokens, "x", x, "W", x, entries=3)  # fmt: skip
+
+
+def test_broadcast_looks_at_leading_axes_only():
+    a, b, c = torch.ones(2, 1, 4, 5), torch.ones(3, 6, 7), torch.ones(8, 9)
+    assert require_broadcast("a, b and c", a, b, c) is None
+    refused("a and b must have leading axes that broadcast, got (2, 1, 4), (3, 1, 4)",
+            require_broadcast, "a and b", torch.ones(2, 1, 4), torch.ones(3, 1, 4))  # fmt: skip
+
+
+def test_classes():
+    target = torch.tensor([0, 3])
+    assert require_classes("c", target, (2,), 4) is None
+    refused("c holds no class from 0 to 2: 3 at index (1,)", require_classes, "c", target, (2,), 3)
+    refused("c holds no class from 0 to 3: -1 at index (0,)",
+            require_classes, "c", target - 1, (2,), 4)  # fmt: skip
+    refused("c must have one class for each row, shape (3,); got (2,)",
+            require_classes, "c", target, (3,), 4)  # fmt: skip
+    refused("c must be an int64 tensor, got torch.int32",
+            require_classes, "c", target.int(), (2,), 4)  # fmt: skip
+    refused("c must be an int64 tensor, got list", require_classes, "c", [0, 3], (2,), 4)

@@ -1,0 +1,149 @@
+"""Positions as angles: sinusoidal codes, the rotation that shifts them, rotary queries and keys."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Real
+from torch import Tensor
+
+from attnlib.inputs import require_above, require_finite, require_integer, require_positions
+
+__all__ = ["frequencies", "rotary", "shift_rotation", "sinusoids"]
+
+_EXACT = 2**53  # up to here every integer is a float64
+
+
+def frequencies(d: int, base: float | int = 10000.0) -> Float[Tensor, " pairs"]:
+    r"""The angle by which each pair of coordinates turns from one position to the next.
+
+    .. math:: \omega_i = \text{base}^{-2i/d}, \qquad i = 0, \dots, d/2 - 1
+
+    Serves the claim ``sinusoid-no-derivation``: these are a choice. The minus sign keeps them in
+    (0, 1], below a half turn; with a plus sign neighbouring positions would look unrelated.
+
+    Args:
+        d: number of coordinates, even, at least 2.
+        base: a finite number above 1.
+
+    Returns:
+        d/2 angles in radians per position, float64, decreasing from 1.
+
+    Raises:
+        ValueError: d is not an even positive integer, or base is not a finite number above 1.
+
+    >>> frequencies(4, base=100)
+    tensor([1.0000, 0.1000], dtype=torch.float64)
+    """
+    d = require_integer("d", d, least=2)
+    if d % 2:
+        raise ValueError(f"d must be even, a sine and a cosine for each frequency; got {d}")
+    base = require_above("base", base, 1)
+    return base ** (torch.arange(0, d, 2, dtype=torch.float64) / -d)
+
+
+def sinusoids(n: int, d: int, base: float | int = 10000.0) -> Float[Tensor, "n d"]:
+    r"""The sinusoidal codes of the positions 0, …, n − 1.
+
+    .. math::
+        \mathrm{PE}(p)_{2i} = \sin \omega_i p, \qquad \mathrm{PE}(p)_{2i+1} = \cos \omega_i p,
+        \qquad \omega_i = \text{base}^{-2i/d}
+
+    Serves the claim ``sinusoid-relative``. Every row has norm √(d/2).
+
+    Args:
+        n: number of positions; 0 gives a table without rows.
+        d: number of coordinates, even, at least 2. An odd d has no rotation that shifts.
+        base: a finite number above 1.
+
+    Returns:
+        [n, d] in the default dtype. The angles are float64 whatever that is, since an error in
+        an angle is an error of that size in the code.
+
+    Raises:
+        ValueError: n is not a non-negative integer, d is not even and positive, or base is not
+            a finite number above 1.
+
+    Source: Vaswani et al. (2017), section 3.5.
+
+    >>> sinusoids(1, 4)  # position 0: every sine is 0, every cosine 1
+    tensor([[0., 1., 0., 1.]])
+    """
+    n = require_integer("n", n, least=0, most=_EXACT)
+    angle = torch.arange(n, dtype=torch.float64)[:, None] * frequencies(d, base)
+    code = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
+    return code.to(torch.get_default_dtype())
+
+
+def shift_rotation(k: int, d: int, base: float | int = 10000.0) -> Float[Tensor, "d d"]:
+    r"""The orthogonal matrix that moves every sinusoidal code by k positions.
+
+    .. math::
+        \mathrm{PE}(p + k) = R_k\,\mathrm{PE}(p), \qquad
+        R_k = \operatorname{blockdiag}_i \begin{pmatrix}
+            \cos\omega_i k & \sin\omega_i k \\ -\sin\omega_i k & \cos\omega_i k \end{pmatrix}
+
+    Serves the claim ``sinusoid-relative``. It acts on columns; rows are multiplied by its
+    transpose, which is the rotation by −k.
+
+    Args:
+        k: the shift, any integer of at most 2⁵³ in modulus.
+        d: number of coordinates, even, at least 2.
+        base: a finite number above 1.
+
+    Returns:
+        [d, d] in the default dtype, from float64 angles.
+
+    Raises:
+        ValueError: k is not such an integer, or as for ``sinusoids``.
+
+    >>> moved = shift_rotation(3, 4) @ sinusoids(6, 4)[2]
+    >>> torch.allclose(moved, sinusoids(6, 4)[5])
+    True
+    """
+    k = require_integer("k", k, least=-_EXACT, most=_EXACT)
+    angle = k * frequencies(d, base)
+    c, s = angle.cos(), angle.sin()
+    blocks = torch.stack([torch.stack([c, s], dim=-1), torch.stack([-s, c], dim=-1)], dim=-2)
+    return torch.block_diag(*blocks).to(torch.get_default_dtype())
+
+
+def rotary(
+    x: Float[Tensor, "*b n d"], positions: Real[Tensor, " n"], base: float | int = 10000.0
+) -> Float[Tensor, "*b n d"]:
+    r"""Queries or keys, each turned by the angles of its position.
+
+    .. math::
+        \begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} = \begin{pmatrix}
+            \cos\omega_i p & -\sin\omega_i p \\ \sin\omega_i p & \cos\omega_i p \end{pmatrix}
+        \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}
+
+    Serves the claim ``rotary-relative``: the dot product of a query turned by p and a key turned
+    by s depends on p − s only. The row x at p becomes x times ``shift_rotation(p, d)``. Pairs
+    are neighbours; code that pairs i with i + d/2 needs permuted weights.
+
+    Args:
+        x: rows of queries or keys, float32 or float64, d even.
+        positions: one for each of the n rows; integers, float32 or float64, at most 2⁵³ in
+            modulus. Not half precision: bfloat16 has no 257.
+        base: a finite number above 1.
+
+    Returns:
+        As x, in shape and dtype. The angles are float64 whatever the dtype of x.
+
+    Raises:
+        ValueError: x is not finite, not a float tensor, or has an odd last axis; positions do
+            not match its rows or hold something else; base is not a finite number above 1.
+
+    Source: Su et al. (2024).
+
+    >>> rotary(torch.tensor([[3.0, 4.0]]), torch.tensor([0]))
+    tensor([[3., 4.]])
+    """
+    require_finite("x", x)
+    if x.ndim < 2 or x.shape[-1] % 2:
+        raise ValueError(f"x must have rows of an even number of entries, got {tuple(x.shape)}")
+    require_positions("positions", positions, x.shape[-2], most=_EXACT)
+    angle = positions.double()[:, None] * frequencies(x.shape[-1], base).to(positions.device)
+    c, s = angle.cos().to(x), angle.sin().to(x)
+    u, v = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([u * c - v * s, u * s + v * c], dim=-1).flatten(-2)

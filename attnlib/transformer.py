@@ -1,0 +1,200 @@
+"""The parts of the Transformer: attention, masks, several heads, a layer, and the smoothed loss."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attnlib.inputs import (
+    require_between,
+    require_broadcast,
+    require_choice,
+    require_classes,
+    require_finite,
+    require_flag,
+    require_integer,
+    require_mask,
+    require_positive,
+    require_tokens,
+)
+
+__all__ = ["MultiHeadAttention", "TransformerLayer", "attention", "causal_mask",
+           "smoothed_cross_entropy"]  # fmt: skip
+
+
+def attention(
+    Q: Float[Tensor, "*q n d_k"],
+    K: Float[Tensor, "*k m d_k"],
+    V: Float[Tensor, "*v m d_v"],
+    mask: Bool[Tensor, "*x #n #m"] | None = None,
+    scale: float | int | None = None,
+) -> tuple[Float[Tensor, "*o n d_v"], Float[Tensor, "*a n m"]]:
+    r"""Scaled dot-product attention: the outputs O and the weights A.
+
+    .. math:: A = \operatorname{softmax}(S), \quad O = A V, \qquad
+              S_{ts} = \begin{cases} \text{scale}\cdot\langle q_t, k_s\rangle & \text{mask}_{ts} \\
+              -\infty & \text{otherwise} \end{cases}
+
+    Serves the claims ``qkv-dims``, ``causal-mask``, ``cross-attention``. Masked weights and their
+    gradients are exactly 0, and every row of A sums to 1. Leading axes broadcast.
+
+    Args:
+        Q, K, V: queries, keys and values, float32 or float64.
+        mask: True = attend. Shape [n, m], or as many axes as the scores, of their length or 1: of
+            [batch, n, m] and [batch, heads, n, m] broadcasting would take the batch for the heads.
+        scale: factor on the scores, positive; by default 1/√d_k.
+
+    Raises:
+        ValueError: an argument is not finite, even where masked; shapes or dtypes do not fit; a
+            score overflows; a query has no key to attend to.
+
+    >>> O, A = attention(torch.zeros(1, 2), torch.ones(2, 2), torch.tensor([[0.0], [4.0]]))
+    >>> A, O  # equal scores: the mean of the values
+    (tensor([[0.5000, 0.5000]]), tensor([[2.]]))
+    """
+    require_tokens("Q", Q)
+    require_tokens("K", K, "Q", Q, entries=Q.shape[-1])
+    require_tokens("V", V, "K", K, tokens=K.shape[-2])
+    require_broadcast("Q, K and V", Q, K, V)
+    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_positive("scale", scale)
+    S = (scale * Q) @ K.mT
+    if isinstance(mask, Tensor) and mask.ndim not in (2, S.ndim):
+        raise ValueError(f"mask must have 2 or {S.ndim} axes, got shape {tuple(mask.shape)}")
+    # Zeros for the scores: whether a row is masked must depend on the mask alone.
+    attend = require_mask("mask", mask, "scores", torch.zeros_like(S))
+    require_finite("scores", torch.where(attend, S, 0.0))
+    A = torch.softmax(torch.where(attend, S, -math.inf), dim=-1)
+    return A @ V, A
+
+
+def causal_mask(n: int) -> Bool[Tensor, "n n"]:
+    """The mask of a decoder: query t may attend to key s if and only if s ≤ t.
+
+    Serves the claim ``causal-mask``. An n that is not a positive integer is a ValueError.
+
+    >>> causal_mask(3).int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
+    """
+    n = require_integer("n", n, 1)
+    return torch.ones(n, n, dtype=torch.bool).tril()
+
+
+class MultiHeadAttention(nn.Module):
+    r"""h attentions side by side, each of width d_k = d_model/h, and W_O to mix them.
+
+    .. math:: \operatorname{concat}(O_1, \dots, O_h)\,W_O, \qquad
+              O_i = \operatorname{attention}(X W_Q^{(i)}, X' W_K^{(i)}, X' W_V^{(i)})
+
+    Serves the claim ``multi-head-concat``. Head i owns the columns i·d_k to (i + 1)·d_k − 1 of
+    W_Q, W_K, W_V, and those rows of W_O. No biases, as in Vaswani et al. (2017). Torch's module
+    has the transposed matrices and the negated mask. n_heads must divide d_model.
+
+    >>> MultiHeadAttention(d_model=6, n_heads=2)(torch.ones(4, 6))[1][0, 0].tolist()  # equal keys
+    [0.25, 0.25, 0.25, 0.25]
+    """
+
+    def __init__(self, d_model: int, n_heads: int) -> None:
+        super().__init__()
+        self.d_model = require_integer("d_model", d_model, 1)
+        self.n_heads = require_integer("n_heads", n_heads, 1)
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide d_model = {d_model}, got {n_heads}")
+        for name in ("W_Q", "W_K", "W_V", "W_O"):
+            W = nn.init.xavier_uniform_(torch.empty(d_model, d_model))  # variance 1/d_model
+            self.register_parameter(name, nn.Parameter(W))
+
+    def forward(
+        self,
+        x: Float[Tensor, "*b n d_model"],
+        memory: Float[Tensor, "*c m d_model"] | None = None,
+        mask: Bool[Tensor, "*x #n #m"] | None = None,
+    ) -> tuple[Float[Tensor, "*o n d_model"], Float[Tensor, "*o h n m"]]:
+        """The outputs, and the weights of every head. Without a memory x attends to itself."""
+        memory = x if memory is None else memory
+        require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
+        require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
+        pairs = ((x, self.W_Q), (memory, self.W_K), (memory, self.W_V))
+        # [*b, n, h·d_k] → [*b, n, h, d_k] → [*b, h, n, d_k], and back.
+        Q, K, V = ((t @ W).unflatten(-1, (self.n_heads, -1)).transpose(-3, -2) for t, W in pairs)
+        heads, A = attention(Q, K, V, mask)
+        return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A
+
+
+class TransformerLayer(nn.Module):
+    """A layer of the encoder or, with cross=True, of the decoder, with its residuals and norms.
+
+    Its parts f are self-attention, with cross=True attention to a memory, and the feed-forward
+    network. Post-norm, the original order, is x ← LN(x + f(x)); norm_first=True is pre-norm,
+    x ← x + f(LN(x)). Torch's layers without dropout. Serves the claim ``ffn-position-wise``.
+    """
+
+    def __init__(
+        self, d_model: int, n_heads: int, d_ff: int, cross: bool = False, norm_first: bool = False
+    ) -> None:
+        super().__init__()
+        d_ff = require_integer("d_ff", d_ff, 1)
+        self.norm_first = require_flag("norm_first", norm_first)
+        self.attend = MultiHeadAttention(d_model, n_heads)
+        self.cross = MultiHeadAttention(d_model, n_heads) if require_flag("cross", cross) else None
+        self.ffn = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model))
+        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(3 if cross else 2))
+
+    def forward(
+        self,
+        x: Float[Tensor, "*b n d_model"],
+        memory: Float[Tensor, "*c m d_model"] | None = None,
+        mask: Bool[Tensor, "*x #n #n"] | None = None,
+        memory_mask: Bool[Tensor, "*y #n #m"] | None = None,
+    ) -> tuple[Float[Tensor, "*o n d_model"], list[Float[Tensor, "*p h n _"]]]:
+        """The tokens, and the weights of self-attention and of attention to the memory, if any."""
+        if (memory is None) != (self.cross is None):
+            raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
+        parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
+        if memory is not None:
+            parts.insert(1, lambda x: self.cross(x, memory, memory_mask))
+        weights = []
+        for part, norm in zip(parts, self.norms, strict=True):
+            output, A = part(norm(x) if self.norm_first else x)
+            x = x + output if self.norm_first else norm(x + output)
+            weights += [] if A is None else [A]
+        return x, weights
+
+
+def smoothed_cross_entropy(
+    logits: Float[Tensor, "*b K"],
+    target: Int[Tensor, "*b"],
+    smoothing: float | int,
+    convention: str = "K",
+) -> Float[Tensor, "*b"]:
+    r"""Cross-entropy against a smoothed one-hot law a, one loss for each row, in nats.
+
+    .. math:: -\sum_j a_j \ln\operatorname{softmax}(z)_j, \qquad a_j = u \;(j \ne c), \qquad
+              a_c = 1 - \sum_{j \ne c} a_j
+
+    Serves the claim ``label-smoothing``. With the smoothing ε, convention "K" spreads ε over all
+    K classes, u = ε/K (Szegedy et al. 2016, PyTorch); "K-1" spreads it over the K − 1 wrong ones,
+    u = ε/(K − 1). No probability is formed, so there is no ln 0.
+
+    Args:
+        logits, target: rows z of K finite logits, and the right class c of each row, int64.
+        smoothing: ε, from 0 to 1.
+        convention: "K" or, for K ≥ 2, "K-1". Whatever differs from this is a ValueError.
+
+    >>> smoothed_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), 0.1)  # ln 4, whatever ε is
+    tensor([1.3863])
+    """
+    require_finite("logits", logits)
+    K = logits.shape[-1]
+    require_classes("target", target, logits.shape[:-1], K)
+    smoothing = require_between("smoothing", smoothing, 0, 1)
+    others = K if require_choice("convention", convention, ("K", "K-1")) == "K" else K - 1
+    require_integer("the number of wrong classes in logits", others, 1)
+    u = smoothing / others
+    log_p = torch.log_softmax(logits, dim=-1)
+    right = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    return -(1 - K * u) * right - u * log_p.sum(dim=-1)

@@ -1,0 +1,418 @@
+"""attnlib/positions.py against 50-digit arithmetic, complex exponentials and slow loops."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnlib.positions import frequencies, rotary, shift_rotation, sinusoids
+
+DTYPES = [torch.float32, torch.float64]
+inf, nan = math.inf, math.nan
+close = torch.testing.assert_close
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+bases = pytest.mark.parametrize("base", [10000.0, 500000, 1.5, 2], ids=lambda b: f"base={b}")
+# Forward mode makes torch import a file of its own that still uses a deprecated function.
+forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+EPS = torch.finfo(torch.float64).eps
+
+
+@pytest.fixture
+def default_dtype():
+    before = torch.get_default_dtype()
+    yield torch.set_default_dtype
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def double(default_dtype):
+    default_dtype(torch.float64)
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def relative(base):
+    """Rounding of an angle p ω, relatively.
+
+    The exponent −2i/d is off by half a spacing, which counts ln(base) times; power and product
+    add two roundings and a half.
+    """
+    return (math.log(base) / 2 + 2.5) * EPS
+
+
+def exact_angles(p, d, base):
+    """Angles p ω_i to 50 digits."""
+    with mpmath.workdps(50):
+        return [mpmath.mpf(p) * mpmath.mpf(base) ** mpmath.mpf(-2 * i / mpmath.mpf(d))
+                for i in range(d // 2)]  # fmt: skip
+
+
+def exact_code(p, d, base=10000.0):
+    with mpmath.workdps(50):
+        return [float(f(a)) for a in exact_angles(p, d, base) for f in (mpmath.sin, mpmath.cos)]
+
+
+# -- 50 digits -----------------------------------------------------------------------------
+
+
+@bases
+@pytest.mark.parametrize("d", [2, 4, 6, 10, 64])
+def test_frequencies(d, base):
+    omega = frequencies(d, base)
+    assert omega.shape == (d // 2,)
+    assert omega.dtype == torch.float64
+    assert omega[0] == 1
+    assert (omega.diff() < 0).all()
+    exact = torch.tensor([float(a) for a in exact_angles(1, d, base)], dtype=torch.float64)
+    close(omega, exact, atol=0, rtol=relative(base))
+
+
+@dtypes
+@bases
+@pytest.mark.parametrize(("n", "d"), [(1, 2), (7, 4), (5, 10), (33, 6)])
+def test_codes(n, d, base, dtype, default_dtype):
+    default_dtype(dtype)
+    table = sinusoids(n, d, base)
+    assert table.shape == (n, d)
+    assert table.dtype == dtype
+    exact = [exact_code(p, d, base) for p in range(n)]
+    small = n * relative(base) + eps(dtype)
+    close(table.double(), torch.tensor(exact, dtype=torch.float64), atol=small, rtol=0)
+
+
+@dtypes
+def test_far_positions_keep_their_digits(dtype, default_dtype):
+    """Angles in float32 would be off by 0.02 at a position of a million."""
+    default_dtype(dtype)
+    p, d = 10**6, 12
+    exact = torch.tensor(exact_code(p, d), dtype=torch.float64)
+    small = p * relative(1e4) + eps(dtype)
+    assert small < 2e-7
+    start = torch.tensor([0.0, 1.0]).repeat(d // 2)
+    close((shift_rotation(p, d) @ start).double(), exact, atol=small, rtol=0)
+    swapped = start.view(-1, 2).flip(-1).flatten()
+    for kind in (torch.int64, torch.float32, torch.float64, torch.int32):
+        turned = rotary(swapped[None], torch.tensor([p], dtype=kind))
+        assert turned.dtype == dtype
+        pairs = turned[0].double().view(-1, 2).flip(-1).flatten()
+        close(pairs, exact, atol=small, rtol=0)
+    close(sinusoids(p + 1, 2)[p].double(), exact[:2], atol=small, rtol=0)
+
+
+@bases
+@pytest.mark.parametrize("d", [2, 6, 8])
+@pytest.mark.parametrize("k", [0, 1, -1, 5, -300, 10**6, -(2**40), 2**53])
+def test_rotation_is_block_diagonal(k, d, base, double):
+    R = shift_rotation(k, d, base)
+    assert R.shape == (d, d)
+    expected = torch.zeros(d, d)
+    with mpmath.workdps(50):
+        for i, a in enumerate(exact_angles(k, d, base)):
+            c, s = float(mpmath.cos(a)), float(mpmath.sin(a))
+            expected[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = torch.tensor([[c, s], [-s, c]])
+    if abs(k) < 2**40:  # beyond, the angles of float64 have no digits left
+        close(R, expected, atol=abs(k) * relative(base) + EPS, rtol=0)
+    assert (R[expected == 0] == 0).all()
+    close(R @ R.T, torch.eye(d), atol=4 * EPS, rtol=0)
+    close(torch.linalg.det(R).item(), 1.0, atol=4 * d * EPS, rtol=0)
+
+
+@dtypes
+def test_dtype_of_the_rotation_is_the_default(dtype, default_dtype):
+    default_dtype(dtype)
+    assert shift_rotation(3, 4).dtype == dtype
+
+
+# -- theorems ------------------------------------------------------------------------------
+
+halves = st.integers(1, 6)
+shifts = st.integers(-500, 500)
+base_values = st.floats(1.001, 1e6) | st.sampled_from([10000, 2])
+
+
+@given(st.integers(0, 200), shifts, halves, base_values)
+def test_a_shift_rotates(p, k, half, base):
+    k = max(k, -p)
+    table = sinusoids(p + max(k, 0) + 1, 2 * half, base).double()
+    moved = shift_rotation(k, 2 * half, base).double() @ table[p]
+    # Default dtype float32 here: three roundings of numbers up to 1.
+    close(moved, table[p + k], atol=3 * 2**-23, rtol=0)
+
+
+@given(shifts, shifts, halves, base_values)
+def test_shifts_add_up(j, k, half, base):
+    d = 2 * half
+    product = shift_rotation(j, d, base) @ shift_rotation(k, d, base)
+    close(product, shift_rotation(j + k, d, base), atol=4 * 2**-23, rtol=0)
+    close(shift_rotation(-k, d, base), shift_rotation(k, d, base).T, atol=0, rtol=0)
+
+
+def test_dot_products_depend_on_the_offset_alone(double):
+    n, d = 23, 10
+    PE = sinusoids(n, d)
+    small = (n * relative(1e4) + EPS) * d
+    for p in range(n):
+        for q in range(n):
+            expected = sum(math.cos((p - q) * 10000 ** (-2 * i / d)) for i in range(d // 2))
+            assert abs((PE[p] @ PE[q]).item() - expected) <= small
+    close(PE.norm(dim=-1), torch.full((n,), math.sqrt(d / 2)), atol=4 * EPS * d, rtol=0)
+
+
+@pytest.mark.parametrize("d", [2, 6])
+def test_no_positions_give_no_rows(d):
+    assert sinusoids(0, d).shape == (0, d)
+
+
+# -- rotary --------------------------------------------------------------------------------
+
+
+def by_complex_numbers(x, positions, base):
+    """Multiply x₂ᵢ + j x₂ᵢ₊₁ by exp(j p ω_i), in complex128."""
+    d = x.shape[-1]
+    omega = torch.tensor([float(a) for a in exact_angles(1, d, base)], dtype=torch.float64)
+    turn = torch.exp(1j * positions.double()[:, None] * omega)
+    z = torch.view_as_complex(x.double().unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(z * turn).flatten(-2)
+
+
+@dtypes
+@bases
+@pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,)], ids=str)
+@pytest.mark.parametrize(("n", "d"), [(1, 2), (5, 4), (3, 10), (0, 6)])
+def test_rotary_against_complex_numbers(b, n, d, base, dtype):
+    x = torch.randn(*b, n, d, dtype=dtype)
+    positions = torch.randint(-50, 50, (n,))
+    turned = rotary(x, positions, base)
+    assert turned.shape == x.shape
+    assert turned.dtype == dtype
+    # cos, sin, two products and a sum of numbers below |x| ≤ 6, and the angles.
+    small = 6 * (4 * eps(dtype) + 100 * relative(base))
+    close(turned.double(), by_complex_numbers(x, positions, base), atol=small, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "kind", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, *DTYPES], ids=str
+)
+def test_positions_of_any_kind(kind):
+    x = torch.randn(4, 6)
+    positions = torch.tensor([0, 3, 100, 7])
+    close(rotary(x, positions.to(kind)), rotary(x, positions), atol=0, rtol=0)
+
+
+def test_positions_that_float32_does_not_hold():
+    x, odd = torch.ones(1, 4), torch.tensor([2**24 + 1])
+    small = 4 * eps(torch.float32) + odd.item() * relative(1e4)
+    close(rotary(x, odd).double(), by_complex_numbers(x, odd, 1e4), atol=small, rtol=0)
+
+
+def test_fractional_and_negative_positions():
+    x = torch.randn(3, 4, dtype=torch.float64)
+    positions = torch.tensor([0.5, -2.25, 1e5], dtype=torch.float64)
+    small = 6 * (4 * EPS + 1e5 * relative(1e4))
+    close(rotary(x, positions), by_complex_numbers(x, positions, 1e4), atol=small, rtol=0)
+
+
+@given(st.integers(0, 2**32), halves, shifts, shifts, shifts, base_values)
+def test_scores_depend_on_the_offset_alone(seed, half, p, s, t, base):
+    d = 2 * half
+    gen = torch.Generator().manual_seed(seed)
+    q, k = torch.randn(2, 1, d, generator=gen, dtype=torch.float64)
+
+    def score(p, s):
+        return (rotary(q, torch.tensor([p]), base) * rotary(k, torch.tensor([s]), base)).sum()
+
+    small = (8 * d * EPS + 2000 * relative(base)) * (q.norm() * k.norm()).item()
+    close(score(p + t, s + t), score(p, s), atol=small, rtol=0)
+    moved = q @ shift_rotation(p - s, d, base).double() @ k.T
+    close(score(p, s), moved.squeeze(), atol=small + 2**-22 * (q.norm() * k.norm()).item(), rtol=0)
+
+
+def test_a_row_is_multiplied_by_the_shift_of_its_position(double):
+    x = torch.randn(2, 5, 6)
+    positions = torch.tensor([3, 0, -4, 1000, 7])
+    rows = [x[:, j] @ shift_rotation(int(p), 6) for j, p in enumerate(positions)]
+    close(rotary(x, positions), torch.stack(rows, 1), atol=1e3 * relative(1e4), rtol=0)
+
+
+@dtypes
+def test_norms_are_kept_and_position_0_changes_nothing(dtype):
+    x = torch.randn(3, 7, 8, dtype=dtype)
+    turned = rotary(x, torch.arange(7))
+    close(turned.norm(dim=-1), x.norm(dim=-1), atol=0, rtol=16 * eps(dtype))
+    assert torch.equal(turned[:, 0], x[:, 0])
+    assert not torch.equal(turned[:, 1:], x[:, 1:])
+
+
+def test_the_gradient_is_turned_back(double):
+    x = torch.randn(5, 6, requires_grad=True)
+    positions, g = torch.arange(5), torch.randn(5, 6)
+    (dx,) = torch.autograd.grad(rotary(x, positions), x, grad_outputs=g)
+    close(dx, rotary(g, -positions), atol=16 * EPS, rtol=0)
+    assert torch.autograd.gradcheck(lambda x: rotary(x, positions), x)
+    angles = torch.rand(5, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a: rotary(x.detach(), a), angles)
+
+
+@forward_mode
+def test_transforms(double):
+    x, positions = torch.randn(4, 5, 6), torch.arange(5)
+    close(torch.func.vmap(lambda x: rotary(x, positions))(x), rotary(x, positions))
+    many = torch.stack([positions, positions + 3])
+    both = torch.func.vmap(lambda p: rotary(x[0], p))(many)
+    close(both[1], rotary(x[0], positions + 3))
+
+    def total(x):
+        return rotary(x, positions).sin().sum()
+
+    per_sample = torch.func.vmap(torch.func.grad(total))(x)
+    leaf = x.clone().requires_grad_()
+    total(leaf).backward()
+    close(per_sample, leaf.grad)
+    close(torch.func.jacfwd(total)(x), torch.func.jacrev(total)(x))
+
+
+@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+def test_compiles_without_graph_breaks():
+    x, positions = torch.randn(2, 5, 6), torch.arange(5)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda x: rotary(x, positions), fullgraph=True, backend="eager")
+    close(compiled(x), rotary(x, positions))
+
+
+def test_input_is_left_alone_and_may_be_a_view():
+    x = torch.randn(5, 12)
+    before, positions = x.clone(), torch.arange(5)
+    turned = rotary(x[:, ::2], positions)
+    assert torch.equal(x, before)
+    close(turned, rotary(x[:, ::2].contiguous(), positions), atol=0, rtol=0)
+    close(rotary(x[:1].expand(5, 12), positions), rotary(before[[0] * 5], positions))
+
+
+# -- bad input -----------------------------------------------------------------------------
+
+
+def refused(name, words, call):
+    with pytest.raises(ValueError, match=rf"^{name} ") as error:
+        call()
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+NOT_INTEGERS = [
+    pytest.param(2.0, id="whole-float"),
+    pytest.param(nan, id="nan"),
+    pytest.param(inf, id="inf"),
+    pytest.param(True, id="bool"),
+    pytest.param("4", id="string"),
+    pytest.param(None, id="None"),
+    pytest.param(torch.tensor(4.0), id="float-tensor"),
+    pytest.param(torch.tensor([4, 6]), id="tensor-of-two"),
+    pytest.param(2**53 + 2, id="beyond-2**53"),
+]
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+class TestBadInput:
+    @pytest.mark.parametrize("n", [*NOT_INTEGERS, -1, -7])
+    def test_n(self, n):
+        refused("n", [repr(n)], lambda: sinusoids(n, 4))
+
+    @pytest.mark.parametrize("k", [*NOT_INTEGERS, -(2**53) - 2])
+    def test_k(self, k):
+        refused("k", [repr(k)], lambda: shift_rotation(k, 4))
+
+    @pytest.mark.parametrize(
+        "f",
+        [frequencies, lambda d: sinusoids(3, d), lambda d: shift_rotation(3, d)],
+        ids=["frequencies", "sinusoids", "shift_rotation"],
+    )
+    @pytest.mark.parametrize("d", [*NOT_INTEGERS[:-1], 0, 1, -2, -3, 3, 7, 511])
+    def test_d(self, f, d):
+        refused("d", [repr(d)], lambda: f(d))
+
+    def test_odd_d_is_refused_with_its_reason(self):
+        refused("d", ["even", "sine and a cosine", "7"], lambda: sinusoids(3, 7))
+
+    @pytest.mark.parametrize(
+        "f",
+        [
+            lambda base: frequencies(4, base),
+            lambda base: sinusoids(3, 4, base),
+            lambda base: shift_rotation(3, 4, base),
+            lambda base: rotary(torch.ones(3, 4), torch.arange(3), base),
+        ],
+        ids=["frequencies", "sinusoids", "shift_rotation", "rotary"],
+    )
+    @pytest.mark.parametrize(
+        "base",
+        [
+            *[pytest.param(b, id=str(b)) for b in (1, 1.0, 0, -2.0, 0.5, 1e-4, nan, inf, -inf)],
+            pytest.param(True, id="bool"),
+            pytest.param("2", id="string"),
+            pytest.param(None, id="None"),
+            pytest.param(torch.tensor(2.0), id="tensor"),
+            pytest.param(3 + 0j, id="complex"),
+            pytest.param(10**400, id="integer-beyond-float64"),
+        ],
+    )
+    def test_base(self, f, base):
+        refused("base", ["above 1", repr(base)], lambda: f(base))
+
+    @pytest.mark.parametrize(
+        ("x", "words"),
+        [
+            pytest.param(torch.tensor([[0.0, nan]] * 3), ["nan", "(0, 1)"], id="nan"),
+            pytest.param(torch.tensor([[0.0, 1.0], [inf, 0], [0, 0]]), ["inf", "(1, 0)"], id="inf"),
+            pytest.param(torch.ones(3, 5), ["even", "(3, 5)"], id="odd"),
+            pytest.param(torch.ones(2, 3, 1), ["even", "(2, 3, 1)"], id="d=1"),
+            pytest.param(torch.ones(3, 0), ["(3, 0)"], id="d=0"),
+            pytest.param(torch.ones(4), ["(4,)"], id="one-axis"),
+            pytest.param(torch.tensor(1.0), ["()"], id="no-axis"),
+            pytest.param(torch.ones(3, 4).half(), ["torch.float16"], id="float16"),
+            pytest.param(torch.ones(3, 4).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
+            pytest.param(torch.ones(3, 4).long(), ["torch.int64"], id="int64"),
+            pytest.param(torch.ones(3, 4).bool(), ["torch.bool"], id="bool"),
+            pytest.param([[0.0, 1.0]] * 3, ["list"], id="list"),
+            pytest.param(np.ones((3, 4)), ["ndarray"], id="numpy"),
+            pytest.param(None, ["NoneType"], id="None"),
+        ],
+    )
+    def test_x(self, x, words):
+        refused("x", words, lambda: rotary(x, torch.arange(3)))
+
+    @pytest.mark.parametrize(
+        ("positions", "words"),
+        [
+            pytest.param(torch.arange(4), ["(3,)", "(4,)"], id="too-many"),
+            pytest.param(torch.arange(1), ["(3,)", "(1,)"], id="one-for-all"),
+            pytest.param(torch.arange(3)[None], ["(3,)", "(1, 3)"], id="two-axes"),
+            pytest.param(torch.ones(3, 1), ["(3,)", "(3, 1)"], id="a-column"),
+            pytest.param(torch.tensor(3), ["()"], id="no-axis"),
+            pytest.param(torch.ones(0), ["(0,)"], id="empty"),
+            pytest.param(torch.tensor([0.0, nan, 1.0]), ["nan", "(1,)"], id="nan"),
+            pytest.param(torch.tensor([0.0, 1.0, -inf]), ["-inf", "(2,)"], id="minus-inf"),
+            pytest.param(torch.tensor([0, 2**53 + 2, 1]), ["(1,)"], id="beyond-2**53"),
+            pytest.param(torch.tensor([0, -(2**63), 1]), ["(1,)"], id="least-int64"),
+            pytest.param(torch.tensor([0, 1, 1]).bool(), ["torch.bool"], id="bool"),
+            pytest.param(torch.arange(3).half(), ["torch.float16"], id="float16"),
+            pytest.param(torch.arange(3).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
+            pytest.param(torch.arange(3) + 0j, ["torch.complex64"], id="complex"),
+            pytest.param([0, 1, 2], ["list"], id="list"),
+            pytest.param(3, ["int"], id="int"),
+            pytest.param(None, ["NoneType"], id="None"),
+        ],
+    )
+    def test_positions(self, positions, words):
+        refused("positions", words, lambda: rotary(torch.ones(3, 4), positions))
+
+    def test_values_are_not_read_inside_a_transform(self):
+        """There a NaN flows through, as torch's own functions let it; the rest still counts."""
+        bad = torch.full((2, 3, 4), nan)
+        assert torch.func.vmap(lambda x: rotary(x, torch.arange(3)))(bad).isnan().all()
+        refused("x", ["(3, 5)"], lambda: torch.func.vmap(lambda x: rotary(x, torch.arange(3)))(
+            torch.ones(2, 3, 5)))  # fmt: skip
