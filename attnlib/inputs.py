@@ -17,9 +17,9 @@ from torch import Tensor
 __all__ = ["require_above", "require_axis", "require_between", "require_broadcast",
            "require_choice", "require_classes", "require_different", "require_epsilon",
            "require_finite", "require_flag", "require_independent_columns", "require_integer",
-           "require_kurtosis", "require_logits", "require_mask", "require_positions",
-           "require_positive", "require_probabilities", "require_real", "require_same",
-           "require_tokens"]  # fmt: skip
+           "require_kurtosis", "require_logits", "require_mask", "require_matrix",
+           "require_positions", "require_positive", "require_probabilities", "require_real",
+           "require_same", "require_tokens"]  # fmt: skip
 
 
 def _values_may_be_read() -> bool:
@@ -157,6 +157,14 @@ def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
             axis = "its last axis" if dim == -1 else f"axis {dim}"
             raise ValueError(f"{name} must sum to 1 along {axis}; row {row} sums to "
                              f"{total[row].item()}")  # fmt: skip
+
+
+def require_matrix(name: str, x: Any) -> None:
+    """Finite matrices, [..., rows, columns], with at least one row and one column."""
+    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape[-2:]):
+        raise ValueError(f"{name} must be a matrix, or several, with at least one row and one "
+                         f"column; got shape {tuple(x.shape)}")  # fmt: skip
+    require_finite(name, x)
 
 
 def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
