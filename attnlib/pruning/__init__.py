@@ -1,0 +1,12 @@
+"""Which heads of a model can go: scores for heads, gates to switch them off, greedy pruning.
+
+The study of the chapter is a command, ``python -m attnlib.pruning study``; its model and its
+task are in ``attnlib.pruning.task``.
+"""
+
+from attnlib.pruning.heads import AttentionLayer, Block, attention_layers, gate_heads, rescale_heads
+from attnlib.pruning.prune import Pruning, greedy_prune
+from attnlib.pruning.scores import METHODS, gradient_matrices, head_scores
+
+__all__ = ["METHODS", "AttentionLayer", "Block", "Pruning", "attention_layers", "gate_heads",
+           "gradient_matrices", "greedy_prune", "head_scores", "rescale_heads"]  # fmt: skip
