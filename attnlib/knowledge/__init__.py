@@ -1,0 +1,25 @@
+"""Pretraining and knowledge: a small GPT that reads about people and is asked about them."""
+
+from attnlib.knowledge.answer import accuracy, choose, greedy_answers
+from attnlib.knowledge.corpus import (
+    Alphabet,
+    alternate,
+    answer_batches,
+    corrupt_name,
+    corrupt_span,
+    pair_text,
+    restore_span,
+    span_batches,
+)
+from attnlib.knowledge.files import read_pairs, read_texts
+from attnlib.knowledge.generate import baseline, generate_corpus, question
+from attnlib.knowledge.gpt import GPT, VARIANTS
+from attnlib.knowledge.hints import guessers, hints, names_seen
+from attnlib.knowledge.params import load_params, save_params
+from attnlib.knowledge.train import learning_rate_at, new_model, train
+
+__all__ = ["GPT", "VARIANTS", "Alphabet", "accuracy", "alternate", "answer_batches", "baseline",
+           "choose", "corrupt_name", "corrupt_span", "generate_corpus", "greedy_answers",
+           "guessers", "hints", "learning_rate_at", "load_params", "names_seen", "new_model",
+           "pair_text", "question", "read_pairs", "read_texts", "restore_span", "save_params",
+           "span_batches", "train"]  # fmt: skip

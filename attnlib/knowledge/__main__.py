@@ -1,0 +1,236 @@
+"""The command line: ``python -m attnlib.knowledge COMMAND --help``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from attnlib.knowledge.answer import accuracy, greedy_answers
+from attnlib.knowledge.corpus import Alphabet, alternate, answer_batches, span_batches
+from attnlib.knowledge.files import read_pairs, read_texts, require_writable, write_atomically
+from attnlib.knowledge.generate import generate_corpus
+from attnlib.knowledge.gpt import VARIANTS
+from attnlib.knowledge.hints import asked_name, hints, names_seen
+from attnlib.knowledge.options import (
+    check_alphabet,
+    load_model,
+    run_training,
+    schedule_options,
+    size_options,
+    start_model,
+)
+from attnlib.knowledge.study import study
+
+READ = click.Path(path_type=Path)  # that a file is missing is said in one place, on reading
+variant = click.argument("attention", metavar="VARIANT", type=click.Choice(VARIANTS))
+wiki = click.argument("wiki", metavar="WIKI", type=READ)
+
+
+class Commands(click.Group):
+    """What a user can cause is told in one line, with exit status 1, and without a traceback."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from None
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands, context_settings={"show_default": True})
+def cli() -> None:
+    """Pretrain a small GPT on text about people, then ask it where they were born.
+
+    VARIANT is vanilla, synthesizer or rotary. WIKI is a text file in UTF-8, a text on each line.
+    """
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=READ)
+@click.option("--people", type=int, default=400, help="People in the text.")
+@click.option("--places", type=int, default=40, help="Places where they can be born.")
+@click.option("--seed", type=int, default=0)
+def generate(folder: Path, people: int, places: int, seed: int) -> None:
+    """Make DIR with made-up people: wiki.txt, train.tsv and dev.tsv."""
+    sentences, train, dev = generate_corpus(people, places, seed)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not an empty folder")
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # All three or none: they are made in a folder of another name, which is then moved.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".generate-") as made:
+        draft = Path(made) / "draft"
+        draft.mkdir()
+        write_atomically(draft / "wiki.txt", "".join(f"{line}\n" for line in sentences))
+        for name, pairs in (("train.tsv", train), ("dev.tsv", dev)):
+            write_atomically(draft / name, "".join(f"{q}\t{a}\n" for q, a in pairs))
+        if folder.exists():
+            folder.rmdir()
+        os.replace(draft, folder)
+    click.echo(f"{folder}: {people} people in {len(sentences)} sentences, "
+               f"{len(train)} questions to train on, {len(dev)} to be examined on")  # fmt: skip
+
+
+@cli.command()
+@wiki
+@click.option("--finetune_corpus_path", type=READ, help="By default train.tsv beside WIKI.")
+def namedata(wiki: Path, finetune_corpus_path: Path | None) -> None:
+    """Print three training pairs as the model sees them: inputs x and targets y."""
+    alphabet = Alphabet("".join(read_texts(wiki)))
+    path = finetune_corpus_path or wiki.with_name("train.tsv")
+    pairs = read_pairs(path)
+    check_alphabet(path, pairs, alphabet)
+    longest = max(len(question) + len(answer) + 2 for question, answer in pairs)
+    idx, target = answer_batches(pairs, alphabet, longest, min(3, len(pairs)), seed=0)(0)
+    for x, y in zip(idx.tolist(), target.tolist(), strict=True):
+        click.echo(f"x: {alphabet.decode(x)}\ny: {alphabet.decode(y)}")
+
+
+@cli.command("hints")
+@wiki
+@click.option("--finetune_corpus_path", type=READ, required=True)
+@click.option("--eval_corpus_path", type=READ, required=True)
+def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> None:
+    """Print how many of the names asked were seen before, and how far guessing gets."""
+    texts, found = read_texts(wiki), []
+    for path in (finetune_corpus_path, eval_corpus_path):
+        found.append(read_pairs(path))
+        for number, (question, _) in enumerate(found[-1], 1):
+            try:
+                asked_name(question)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+    train, examined = found
+    for where, count in names_seen(texts, train, examined).items():
+        click.echo(f"names {where}: {count} of {len(examined)}")
+    for kind, share in hints(train, examined).items():
+        click.echo(f"guessed by {kind}: {share:.1%}")
+
+
+@cli.command()
+@variant
+@wiki
+@click.option("--writing_params_path", type=READ, required=True)
+@click.option(
+    "--names",
+    type=float,
+    default=0.0,
+    help="Share of the texts in which a name is hidden, not any span.",
+)
+@click.option(
+    "--questions_path",
+    type=READ,
+    help="Pairs to read among the texts, those of fine-tuning.  [default: none]",
+)
+@click.option("--every", type=int, default=4, help="With them: one step in so many.")
+@size_options
+@schedule_options(epochs=60, learning_rate=5e-3, batch_size=32, warmup=100)
+def pretrain(
+    attention: str, wiki: Path, writing_params_path: Path, questions_path: Path | None, **options
+) -> None:
+    """Train on WIKI by span corruption, from scratch, and write a parameters file."""
+    require_writable(writing_params_path)
+    texts = read_texts(wiki)
+    alphabet = Alphabet("".join(texts))
+    model = start_model(attention, alphabet, options)
+    cut = sum(len(text) >= model.block_size for text in texts)
+    if cut:
+        click.echo(f"{cut} of {len(texts)} texts have more than block_size - 1 = "
+                   f"{model.block_size - 1} characters and are cut there", err=True)  # fmt: skip
+    size, seed, every = options["batch_size"], options["seed"], options["every"]
+    batches = span_batches(texts, alphabet, model.block_size, size, seed, options["names"])
+    corpus, steps = texts, -(-len(texts) // size)
+    if questions_path is not None:
+        pairs = read_pairs(questions_path)
+        check_alphabet(questions_path, pairs, alphabet)
+        try:
+            asked = answer_batches(pairs, alphabet, model.block_size, size, seed)
+        except ValueError as error:
+            raise ValueError(f"{questions_path}, {error}") from None
+        batches, corpus = alternate(batches, asked, every), [texts, pairs]
+        steps += steps // (every - 1)
+    run_training("pretrain", model, alphabet, corpus, batches, steps, writing_params_path, options)
+
+
+@cli.command()
+@variant
+@wiki
+@click.option("--reading_params_path", type=READ, help="Without it training is from scratch.")
+@click.option("--writing_params_path", type=READ, required=True)
+@click.option("--finetune_corpus_path", type=READ, required=True)
+@size_options
+@schedule_options(epochs=5, learning_rate=5e-4, batch_size=16, warmup=5)
+def finetune(
+    attention: str, wiki: Path, reading_params_path: Path | None, writing_params_path: Path,
+    finetune_corpus_path: Path, **options,
+) -> None:  # fmt: skip
+    """Train on questions and answers. Alphabet, variant and sizes are those of the parameters."""
+    require_writable(writing_params_path)
+    alphabet = Alphabet("".join(read_texts(wiki)))
+    pairs = read_pairs(finetune_corpus_path)
+    if reading_params_path is None:
+        model = start_model(attention, alphabet, options)
+    else:
+        model = load_model(reading_params_path, attention, wiki, alphabet, options)
+    check_alphabet(finetune_corpus_path, pairs, alphabet)
+    try:
+        batches = answer_batches(
+            pairs, alphabet, model.block_size, options["batch_size"], options["seed"]
+        )
+    except ValueError as error:
+        raise ValueError(f"{finetune_corpus_path}, {error}") from None
+    steps = -(-len(pairs) // options["batch_size"])
+    run_training("finetune", model, alphabet, pairs, batches, steps, writing_params_path, options)
+
+
+@cli.command()
+@variant
+@wiki
+@click.option("--reading_params_path", type=READ, required=True)
+@click.option("--eval_corpus_path", type=READ, required=True)
+@click.option("--outputs_path", type=READ, required=True)
+@click.option("--device", default="cpu", help="cpu or cuda.")
+def evaluate(
+    attention: str, wiki: Path, reading_params_path: Path, eval_corpus_path: Path,
+    outputs_path: Path, device: str,
+) -> None:  # fmt: skip
+    """Answer every question, write an answer on each line, and count those that are right.
+
+    A corpus of questions alone is answered too; then nothing is counted.
+    """
+    require_writable(outputs_path)
+    alphabet = Alphabet("".join(read_texts(wiki)))
+    pairs = read_pairs(eval_corpus_path, answers=False)
+    model = load_model(reading_params_path, attention, wiki, alphabet, {"device": device})
+    check_alphabet(eval_corpus_path, [(question,) for question, _ in pairs], alphabet)
+    try:
+        found = [a for a, _ in greedy_answers(model, alphabet, [q for q, _ in pairs])]
+    except ValueError as error:
+        raise ValueError(f"{eval_corpus_path}, {error}") from None
+    write_atomically(outputs_path, "".join(f"{answer}\n" for answer in found))
+    right = [answer for _, answer in pairs]
+    if any(right):
+        most = max(right, key=right.count)
+        share, frequent = accuracy(found, right), right.count(most) / len(right)
+        click.echo(f"right: {round(share * len(right))} of {len(right)} ({share:.1%}); "
+                   f"always {most}, the most frequent here: {frequent:.1%}")  # fmt: skip
+
+
+cli.add_command(study)
+
+
+def main() -> None:
+    # Whatever the platform's default is: ⁇ and □ can be printed.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")
+    cli(prog_name="python -m attnlib.knowledge")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The parameters file: all that is needed to use a model, and nothing that could run code."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnlib.knowledge.corpus import Alphabet
+from attnlib.knowledge.files import write_atomically
+from attnlib.knowledge.gpt import GPT
+
+__all__ = ["SIZES", "load_params", "read_dict", "save_params", "to_bytes"]
+
+FORMAT = "attnlib.knowledge parameters 1"
+SIZES = ("block_size", "n_layer", "n_head", "n_embd")
+
+
+def to_bytes(content: dict[str, Any]) -> bytes:
+    """Tensors, numbers, text, lists and dicts of them, as torch.save writes them."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_dict(path: str | Path, kind: str) -> dict[str, Any]:
+    """What ``to_bytes`` wrote. Code hidden in the file is refused, not run (weights_only)."""
+    data = Path(path).read_bytes()
+    if not data:
+        raise ValueError(f"{path}: the file is empty")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch all have errors of their own
+        raise ValueError(f"{path}: no {kind} file ({type(error).__name__})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: no {kind} file (it holds a {type(content).__name__})")
+    return content
+
+
+def save_params(
+    path: str | Path, model: GPT, alphabet: Alphabet, settings: str = "", half: bool = False
+) -> None:
+    """Store a model: its variant, sizes and weights, and its alphabet. Atomic.
+
+    Args:
+        path: replaced if it exists.
+        model, alphabet: of the same vocabulary.
+        settings: how the weights were made; not needed to use them.
+        half: store float16, half the bytes; a weight moves by at most 2⁻¹¹ of itself, or, below
+            6.1e−5 in size, by 3e−8.
+
+    Raises:
+        ValueError: model and alphabet do not fit, or a weight is not finite in what is stored.
+        OSError: the file cannot be written; what was there before is kept.
+    """
+    if model.vocab_size != len(alphabet):
+        raise ValueError(f"alphabet has {len(alphabet)} symbols, model has {model.vocab_size}")
+    weights = {}
+    for name, weight in model.state_dict().items():
+        weights[name] = weight.detach().cpu().to(torch.float16 if half else weight.dtype).clone()
+        if not weights[name].isfinite().all():
+            raise ValueError(f"model has a weight in {name} that is not finite")
+    sizes = {name: getattr(model, name) for name in SIZES}
+    content = {"format": FORMAT, "attention": model.attention, "alphabet": alphabet.characters}
+    content |= {"settings": settings, **sizes, "weights": weights}
+    write_atomically(path, to_bytes(content))
+
+
+def load_params(path: str | Path, dropout: float | int = 0.0) -> tuple[GPT, Alphabet, str]:
+    """The model, in float32 if it was stored in float16, its alphabet and settings.
+
+    Raises:
+        ValueError: not a parameters file, or its parts do not fit together; path is named.
+        OSError: the file cannot be read.
+    """
+    content = read_dict(path, "parameters")
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{path}: no parameters file (format {content.get('format')!r})")
+    try:
+        alphabet = Alphabet(content["alphabet"])
+        if alphabet.characters != content["alphabet"]:
+            raise ValueError("alphabet is not sorted")
+        sizes = [content[name] for name in SIZES]
+        # On the meta device nothing is drawn: reading a file leaves the random stream alone.
+        with torch.device("meta"):
+            model = GPT(len(alphabet), *sizes, content["attention"], dropout)
+        weights = {
+            name: weight.float() if weight.dtype == torch.float16 else weight
+            for name, weight in content["weights"].items()
+        }
+        for name, weight in weights.items():
+            if not weight.isfinite().all():
+                raise ValueError(f"a weight in {name} is not finite")
+        model.load_state_dict(weights, assign=True)
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        settings = str(content["settings"])
+    except KeyError as error:
+        raise ValueError(f"{path}: no {error} in it") from None
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        # load_state_dict lists every weight that is missing or of another shape.
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path}: its parts do not fit together: {told}") from None
+    return model, alphabet, settings

@@ -1,0 +1,892 @@
+"""attnlib/knowledge: training that survives an interruption, the command line, and the study."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attnlib.knowledge import (
+    VARIANTS,
+    Alphabet,
+    generate_corpus,
+    load_params,
+    new_model,
+    read_pairs,
+    read_texts,
+    save_params,
+    span_batches,
+    train,
+)
+from attnlib.knowledge.__main__ import cli
+from attnlib.knowledge.experiment import OPENINGS, completed, run_job
+from attnlib.knowledge.params import read_dict, to_bytes
+from attnlib.knowledge.study import _first_jobs, _second_jobs, _third_jobs
+from attnlib.knowledge.train import learning_rate_at
+
+variants = pytest.mark.parametrize("attention", VARIANTS)
+LINES = generate_corpus(4, 2, 0)[0]
+ALPHABET = Alphabet("".join(LINES))
+TINY = ["--block_size", "96", "--n_layer", "1", "--n_head", "2", "--n_embd", "8"]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """A sync can take a tenth of a second; only a power cut could tell the difference."""
+    monkeypatch.setattr("attnlib.knowledge.files.os.fsync", lambda file: None)
+
+
+def small(attention="vanilla", dropout=0.1, seed=0):
+    return new_model(seed, len(ALPHABET), 96, 1, 2, 8, attention, dropout)
+
+
+def batches(size=3):
+    return span_batches(LINES, ALPHABET, 96, size, seed=0)
+
+
+def same(model, other):
+    state = other.state_dict()
+    return all(torch.equal(w, state[name]) for name, w in model.state_dict().items())
+
+
+# -- the loop ------------------------------------------------------------------------------------
+
+
+def test_learning_rate():
+    rates = [learning_rate_at(step, 30, 2.0, 5) for step in range(30)]
+    assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
+    assert rates[5] == 2
+    assert all(a > b for a, b in pairwise(rates[5:]))
+    assert rates[5 + 25 // 2 + 1] == pytest.approx(0.2 + 0.9 * (1 + math.cos(math.pi * 13 / 25)))
+    assert 0.2 < rates[-1] < 0.22
+
+
+@variants
+def test_training_is_adamw(attention):
+    """Against torch's plain AdamW in a loop written out, without dropout."""
+    model, plain = small(attention, dropout=0.0), small(attention, dropout=0.0)
+    history = train(model, batches(), 7, learning_rate=0.01, warmup=3, weight_decay=0.2,
+                    history_every=4)  # fmt: skip
+    matrices = [p for p in plain.parameters() if p.ndim > 1]
+    vectors = [p for p in plain.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.2},
+                                   {"params": vectors, "weight_decay": 0.0}],
+                                  betas=(0.9, 0.95), foreach=False)  # fmt: skip
+    losses = []
+    for step in range(7):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(step, 7, 0.01, 3)
+        idx, target = batches()(step)
+        total, count = 0.0, 0
+        for x, y in zip(plain(idx), target, strict=True):
+            for z, c in zip(x, y.tolist(), strict=True):
+                if c != 0:
+                    total, count = total - z.log_softmax(-1)[c], count + 1
+        losses.append((total / count).item())
+        optimizer.zero_grad()
+        (total / count).backward()
+        norm = math.sqrt(sum(p.grad.square().sum().item() for p in plain.parameters()))
+        for p in plain.parameters():
+            p.grad *= min(1.0, 1 / norm)
+        optimizer.step()
+    assert [step for step, _ in history] == [4, 7]
+    assert [loss for _, loss in history] == pytest.approx(
+        [sum(losses[:4]) / 4, sum(losses[4:]) / 3], rel=1e-5
+    )
+    for (name, p), q in zip(model.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-4, msg=name)
+
+
+def test_training_is_fixed_by_its_seed_and_leaves_the_random_stream_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    one, same_again, other = small(), small(), small()
+    first = train(one, batches(), 5, learning_rate=0.01, seed=1)
+    assert torch.equal(torch.rand(2), expected)
+    second = train(same_again, batches(), 5, learning_rate=0.01, seed=1)
+    third = train(other, batches(), 5, learning_rate=0.01, seed=2)
+    assert first == second != third
+    assert same(one, same_again)
+    assert not same(one, other)
+    assert not one.training
+
+
+def test_bfloat16_rounds_products_alone():
+    """The first step's loss is off by bfloat16's rounding, not by nothing; the weights stay."""
+    plain, rounded = small(dropout=0.0), small(dropout=0.0)
+    exact, near = (
+        train(model, batches(), 1, learning_rate=1e-3, bfloat16=flag)[0][1]
+        for model, flag in ((plain, False), (rounded, True))
+    )
+    # A logit is a product of 8 terms of LN(x), behind a layer: some roundings of 2⁻⁹ each.
+    assert 0 < abs(exact - near) < 20 * 2**-9
+    assert all(w.dtype == torch.float32 for w in rounded.parameters())
+
+
+def test_loss_falls():
+    model = small(dropout=0.0)
+    history = train(model, batches(8), 30, learning_rate=0.03)
+    assert history[-1][1] < 0.9 * history[0][1]
+
+
+class Killed(BaseException):
+    """As sudden as a signal: no ``except Exception`` and no ``except OSError`` sees it."""
+
+
+@contextmanager
+def killed_at(moment):
+    """Die at the n-th time that a step begins, or a file is synced, moved, or just has been."""
+    left = [moment]
+
+    def before_and_after(f):
+        def call(*args, **kwargs):
+            tick()
+            f(*args, **kwargs)
+            tick()
+
+        return call
+
+    def tick():
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+
+    with (
+        mock.patch("attnlib.knowledge.files.os.fsync", before_and_after(os.fsync)),
+        mock.patch("attnlib.knowledge.files.os.replace", before_and_after(os.replace)),
+    ):
+        yield lambda step: (tick(), batches()(step))[1]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 30), max_size=4), st.integers(1, 4), st.integers(1, 5))
+def test_a_run_killed_at_any_moment_ends_in_the_same_parameters(
+    tmp_path_factory, moments, checkpoint_every, history_every
+):
+    """Several times in a row, with dropout; also while the checkpoint is being written."""
+    options = {"learning_rate": 0.01, "warmup": 2, "weight_decay": 0.1, "seed": 3,
+               "history_every": history_every, "settings": "x"}  # fmt: skip
+    whole = small()
+    expected = train(whole, batches(), 9, **options)
+    checkpoint = tmp_path_factory.mktemp("run") / "p.checkpoint"
+    options |= {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
+    for moment in moments:
+        with killed_at(moment) as dying:
+            with suppress(Killed):
+                train(small(), dying, 9, **options)
+            if checkpoint.exists():  # whole, whenever we look
+                assert read_dict(checkpoint, "checkpoint")["step"] in range(1, 10)
+    model = small(seed=8)  # what it starts from is in the checkpoint, if there is one
+    if not checkpoint.exists():
+        model = small()
+    assert train(model, batches(), 9, **options) == expected
+    assert same(model, whole)
+
+
+def test_nothing_but_the_last_interval_is_lost(tmp_path):
+    checkpoint, made = tmp_path / "c", []
+
+    def counted(step):
+        made.append(step)
+        if len(made) == 8:
+            raise Killed
+        return batches()(step)
+
+    options = {"learning_rate": 0.01, "checkpoint": checkpoint, "checkpoint_every": 3}
+    with pytest.raises(Killed):
+        train(small(), counted, 10, **options)
+    train(small(), counted, 10, **options)
+    assert made == [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9]
+
+
+def test_bad_checkpoints(tmp_path):
+    checkpoint = tmp_path / "c.checkpoint"
+    options = {"learning_rate": 0.01, "checkpoint": checkpoint}
+    train(small(), batches(), 2, **options, settings="one")
+    with pytest.raises(ValueError, match=r"(?s)c\.checkpoint: .*other settings.*one.*two"):
+        train(small(), batches(), 2, **options, settings="two")
+    whole = checkpoint.read_bytes()
+    for bad, message in ((b"", "empty"), (whole[:-100], "no checkpoint file"),
+                         (to_bytes({"format": "x"}), "format 'x'")):  # fmt: skip
+        checkpoint.write_bytes(bad)
+        with pytest.raises(ValueError, match=rf"c\.checkpoint: .*{message}"):
+            train(small(), batches(), 2, **options)
+
+
+def test_a_loss_that_explodes_is_told():
+    with pytest.raises(ValueError, match=r"^the loss is not finite at step \d+: try a smaller"):
+        train(small(dropout=0.0), batches(), 200, learning_rate=1e30, history_every=1)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("steps", 0), ("steps", 1.5), ("learning_rate", 0), ("learning_rate", math.nan),
+     ("learning_rate", -1), ("warmup", -1), ("weight_decay", -0.1), ("seed", -1),
+     ("history_every", 0), ("checkpoint_every", 0)],
+)  # fmt: skip
+def test_bad_arguments_of_training(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        train(small(), batches(), **({"steps": 2, "learning_rate": 0.1} | {name: value}))
+
+
+def test_progress_shows_loss_and_time_left(capsys):
+    train(small(), batches(), 12, learning_rate=0.01, progress="pretrain vanilla")
+    bar = capsys.readouterr().err
+    assert "pretrain vanilla: 100%" in bar
+    assert "12/12 [" in bar
+    assert "<00:00" in bar
+    assert "loss=" in bar
+    train(small(), batches(), 2, learning_rate=0.01)
+    assert capsys.readouterr().err == ""
+
+
+def test_after_step_sees_every_step():
+    steps = []
+    train(small(), batches(), 3, learning_rate=0.01, after_step=steps.append)
+    assert steps == [1, 2, 3]
+
+
+# -- the command line ----------------------------------------------------------------------------
+
+
+def call(*args, code=0):
+    """Run a command; what it printed. Only a clean exit counts, never a traceback."""
+    result = CliRunner().invoke(cli, [str(a) for a in args])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def refused(*args, code=1):
+    output = call(*args, code=code)
+    assert "Error: " in output
+    return output.split("Error: ", 1)[1]
+
+
+@pytest.fixture
+def data(tmp_path):
+    call("generate", tmp_path / "data", "--people", "8", "--places", "3")
+    return tmp_path / "data"
+
+
+def pretrain(data, *more, attention="vanilla", to="pretrain.params"):
+    return ["pretrain", attention, data / "wiki.txt", "--writing_params_path", data / to, *TINY,
+            "--epochs", "2", *more]  # fmt: skip
+
+
+def finetune(data, *more, attention="vanilla", to="finetune.params"):
+    return ["finetune", attention, data / "wiki.txt", "--writing_params_path", data / to,
+            "--finetune_corpus_path", data / "train.tsv", "--epochs", "2", *more]  # fmt: skip
+
+
+def evaluate(data, *more, attention="vanilla", of="finetune.params"):
+    return ["evaluate", attention, data / "wiki.txt", "--reading_params_path", data / of,
+            "--eval_corpus_path", data / "dev.tsv", "--outputs_path", data / "out",
+            *more]  # fmt: skip
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_generate(tmp_path):
+    folder = tmp_path / "some" / "data"
+    output = call("generate", folder, "--people", 9, "--places", 4, "--seed", 5)
+    assert "9 people in 72 sentences, 7 questions to train on, 2 to be examined on" in output
+    sentences, train_pairs, dev = generate_corpus(9, 4, 5)
+    assert read_texts(folder / "wiki.txt") == sentences
+    assert read_pairs(folder / "train.tsv") == train_pairs
+    assert read_pairs(folder / "dev.tsv") == dev
+    assert names(folder) == ["dev.tsv", "train.tsv", "wiki.txt"]
+    assert names(folder.parent) == ["data"]
+
+
+def test_generate_leaves_nothing_half_made(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    call("generate", tmp_path / "empty", "--people", 8)
+    before = (tmp_path / "empty" / "wiki.txt").read_bytes()
+    assert "is not an empty folder" in refused("generate", tmp_path / "empty")
+    (tmp_path / "file").write_bytes(b"x")
+    assert "is not an empty folder" in refused("generate", tmp_path / "file")
+    assert "file" in refused("generate", tmp_path / "file" / "data")
+    assert "people must be an integer, at least 4" in refused("generate", tmp_path / "new",
+                                                             "--people", 3)  # fmt: skip
+    written = []
+
+    def full(*_):
+        written.append(1)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("attnlib.knowledge.files.os.fsync", full)
+    assert "No space left on device" in refused("generate", tmp_path / "new", "--people", 8)
+    assert names(tmp_path) == ["empty", "file"]
+    assert (tmp_path / "empty" / "wiki.txt").read_bytes() == before
+
+
+def test_namedata(data):
+    lines = call("namedata", data / "wiki.txt").splitlines()
+    assert [line[:3] for line in lines] == ["x: ", "y: "] * 3
+    pairs = read_pairs(data / "train.tsv")
+    for x, y in zip(lines[::2], lines[1::2], strict=True):
+        q, rest = x[3:].split("⁇", 1)
+        (place,) = [a for asked, a in pairs if asked == q]
+        assert f"{rest}□".startswith((f"{place}⁇", f"{place}□"))
+        assert y[3:].startswith("□" * len(q) + place + "⁇")
+        assert len(x) == len(y)
+
+
+def test_hints(data):
+    given = ["--finetune_corpus_path", data / "train.tsv", "--eval_corpus_path"]
+    output = call("hints", data / "wiki.txt", *given, data / "dev.tsv").splitlines()
+    assert output[:3] == ["names in train: 0 of 2", "names in a text: 2 of 2",
+                          "names with the answer: 2 of 2"]  # fmt: skip
+    kinds = ["most frequent", "surname", "first name", "characters"]
+    assert [line.split(":")[0] for line in output[3:]] == [f"guessed by {kind}" for kind in kinds]
+    (data / "bad.tsv").write_text("Where was Ada born?\tRome\nWho?\tAda\n", encoding="utf-8")
+    message = refused("hints", data / "wiki.txt", *given, data / "bad.tsv")
+    assert "bad.tsv, line 2: question must read" in message
+
+
+@variants
+def test_the_five_commands_in_sequence(tmp_path, attention):
+    data = tmp_path / "data"
+    call("generate", data, "--people", 8, "--places", 3, "--seed", 0)
+    assert call("namedata", data / "wiki.txt").count("born?⁇") == 3
+    output = call(*pretrain(data, attention=attention))
+    assert "pretrain.params: 4 steps, loss" in output
+    reading = ["--reading_params_path", data / "pretrain.params"]
+    call(*finetune(data, *reading, attention=attention))
+    output = call(*evaluate(data, attention=attention))
+    assert " of 2 (" in output
+    assert "the most frequent here: " in output
+    found = (data / "out").read_text(encoding="utf-8").split("\n")
+    assert len(found) == 3
+    assert found[-1] == ""
+    model, alphabet, made = load_params(data / "finetune.params")
+    assert (model.attention, model.n_embd, model.block_size) == (attention, 8, 96)
+    assert alphabet.characters == Alphabet("".join(read_texts(data / "wiki.txt"))).characters
+    assert json.loads(made)["task"] == "finetune"
+    assert names(data) == ["dev.tsv", "finetune.params", "out", "pretrain.params", "train.tsv",
+                           "wiki.txt"]  # fmt: skip
+    # From scratch, in sizes of its own; and with questions alone nothing is counted.
+    call(*finetune(data, *TINY, attention=attention, to="scratch.params"))
+    questions = [q for q, _ in read_pairs(data / "dev.tsv")]
+    (data / "dev.tsv").write_text("\n".join(questions), encoding="utf-8")
+    assert "right" not in call(*evaluate(data, attention=attention, of="scratch.params"))
+
+
+def test_the_same_command_gives_the_same_bytes(data):
+    for to in ("a", "b"):
+        call(*pretrain(data, to=to))
+    call(*pretrain(data, "--seed", "1", to="c"))
+    call(*pretrain(data, "--half", to="d"))
+    assert (data / "a").read_bytes() == (data / "b").read_bytes() != (data / "c").read_bytes()
+    assert (data / "d").stat().st_size < 0.75 * (data / "a").stat().st_size
+
+
+def test_evaluate_counts(data):
+    """A model that always says one place, since only its biases of the head could tell."""
+    texts = read_texts(data / "wiki.txt")
+    alphabet = Alphabet("".join(texts))
+    save_params(data / "p", new_model(0, len(alphabet), 96, 1, 2, 8), alphabet)
+    call(*evaluate(data, of="p"))
+    answers = (data / "out").read_text(encoding="utf-8").split("\n")[:-1]
+    pairs = read_pairs(data / "dev.tsv")
+    rows = [f"{q}\t{a}" for (q, _), a in zip(pairs, answers, strict=True)] + [f"{pairs[0][0]}\tX"]
+    (data / "dev.tsv").write_text("\n".join(rows), encoding="utf-8")
+    if all(answers):
+        assert "right: 2 of 3 (66.7%)" in call(*evaluate(data, of="p"))
+
+
+@pytest.fixture
+def trained(data):
+    call(*pretrain(data))
+    return data
+
+
+def test_questions_among_the_texts(data):
+    """One step in so many is a question; settings tell; another file is another run."""
+    asked = data / "train.tsv"
+    # 64 texts in batches of 32: 2 steps an epoch, 4 in all; one in three adds 2 // 2 = 1 to 2.
+    output = call(*pretrain(data, "--questions_path", asked, "--every", 3, "--names", 0.5))
+    assert "pretrain.params: 6 steps" in output
+    settings = load_params(data / "pretrain.params")[2]
+    assert {"names": 0.5, "every": 3}.items() <= json.loads(settings).items()
+    call(*pretrain(data, "--names", 0.5, to="plain.params"))
+    one, two = (load_params(data / f"{name}.params")[0] for name in ("pretrain", "plain"))
+    assert not same(one, two)
+    assert "every must be an integer" in refused(
+        *pretrain(data, "--questions_path", asked, "--every", 1)
+    )
+    assert "names must be between" in refused(*pretrain(data, "--names", 2))
+    bad = data / "bad.tsv"
+    bad.write_text(f"{'Where ' * 40}?\there\n", encoding="utf-8")
+    assert "bad.tsv, line 1: needs a block" in refused(*pretrain(data, "--questions_path", bad))
+    bad.write_text("Where?\tБ\n", encoding="utf-8")
+    assert "bad.tsv, line 1: 'Б'" in refused(*pretrain(data, "--questions_path", bad))
+    bad.unlink()
+    assert "bad.tsv: No such file" in refused(*pretrain(data, "--questions_path", bad))
+
+
+def test_texts_longer_than_the_block_are_told(data):
+    texts = read_texts(data / "wiki.txt")
+    for block in (30, 50):
+        cut = sum(len(text) > block - 1 for text in texts)
+        output = call(*pretrain(data, "--block_size", block, to=f"{block}"))
+        assert f"{cut} of 64 texts have more than block_size - 1 = {block - 1} char" in output
+
+
+def test_a_block_too_short_is_refused(trained):
+    assert "block_size must be an integer, at least 3" in refused(
+        *pretrain(trained, "--block_size", 2, to="x")
+    )
+    call(*pretrain(trained, "--block_size", 30, to="short"))
+    longest = [len(q + a) + 1 for q, a in read_pairs(trained / "train.tsv")]
+    first = next(i for i, n in enumerate(longest) if n > 30)
+    message = refused(*finetune(trained, "--reading_params_path", trained / "short"))
+    assert f"train.tsv, line {first + 1}: needs a block of {longest[first]}" in message
+    assert "block_size is 30" in message
+    call(*pretrain(trained, "--block_size", 20, to="shorter"))
+    message = refused(*evaluate(trained, of="shorter"))
+    asked = len(read_pairs(trained / "dev.tsv")[0][0]) + 1
+    assert f"dev.tsv, line 1: needs a block of {asked}, block_size is 20" in message
+    assert not (trained / "finetune.params").exists()
+    assert not (trained / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["wiki.txt", "train.tsv", "dev.tsv", "pretrain.params"])
+@pytest.mark.parametrize("how", ["missing", "empty", "folder"])
+def test_files_that_cannot_be_read(trained, name, how):
+    (trained / name).unlink()
+    if how == "empty":
+        (trained / name).write_bytes(b"")
+    if how == "folder":
+        (trained / name).mkdir()
+    reading = ["--reading_params_path", trained / "pretrain.params"]
+    commands = {"wiki.txt": [pretrain(trained, to="x"), finetune(trained, *reading),
+                             evaluate(trained, of="pretrain.params"),
+                             ["namedata", trained / "wiki.txt"]],
+                "train.tsv": [finetune(trained, *reading), ["namedata", trained / "wiki.txt"]],
+                "dev.tsv": [evaluate(trained, of="pretrain.params")],
+                "pretrain.params": [finetune(trained, *reading),
+                                    evaluate(trained, of="pretrain.params")]}  # fmt: skip
+    reason = {"missing": "No such file", "empty": "the file is empty", "folder": "Is a directory"}
+    before = names(trained)
+    for command in commands[name]:
+        message = refused(*command)
+        assert str(trained / name) in message
+        assert reason[how] in message
+    assert names(trained) == before
+
+
+@pytest.mark.parametrize("name", ["wiki.txt", "train.tsv", "dev.tsv"])
+@pytest.mark.parametrize("bad", [b"\n", b"Where?\xff\tOslo\n", "□\tOslo\n".encode()],
+                         ids=["empty", "not-utf-8", "reserved"])  # fmt: skip
+def test_malformed_lines_are_named_by_number(trained, name, bad):
+    lines = (trained / name).read_bytes().splitlines(keepends=True)
+    (trained / name).write_bytes(b"".join([lines[0], bad, *lines[1:]]))
+    command = evaluate(trained, of="pretrain.params") if name == "dev.tsv" else finetune(trained)
+    message = refused(*command)
+    assert f"{trained / name}, line 2: " in message
+    assert not (trained / "out").exists()
+    assert not (trained / "finetune.params").exists()
+
+
+@pytest.mark.parametrize("bad", ["Where was Zoe born?\n", "a\tb\tc\n", "\tOslo\n"])
+def test_malformed_pairs_are_named_by_number(trained, bad):
+    for name in ("train.tsv", "dev.tsv"):
+        lines = (trained / name).read_text(encoding="utf-8")
+        (trained / name).write_text(lines + bad, encoding="utf-8")
+    assert "train.tsv, line 7: expected a question" in refused(*finetune(trained))
+    assert "dev.tsv, line 3: expected a" in refused(*evaluate(trained, of="pretrain.params"))
+
+
+def test_another_alphabet_is_refused(trained):
+    reading = ["--reading_params_path", trained / "pretrain.params"]
+    wiki = trained / "wiki.txt"
+    good = wiki.read_text(encoding="utf-8")
+    for text in (good + "Zoë.\n", good.replace("?", ".")):
+        wiki.write_text(text, encoding="utf-8")
+        for command in (finetune(trained, *reading), evaluate(trained, of="pretrain.params")):
+            message = refused(*command)
+            assert f"{wiki} has another alphabet than {trained / 'pretrain.params'}" in message
+            assert ("adds 'ë'" in message) == ("ë" in text)
+            assert ("lacks '?'" in message) == ("?" not in text)
+    wiki.write_text(good, encoding="utf-8")
+    for name in ("train.tsv", "dev.tsv"):
+        lines = (trained / name).read_text(encoding="utf-8")
+        (trained / name).write_text(f"{lines}Where was ë born?\te\n", encoding="utf-8")
+    for command, line in ((finetune(trained, *reading), "train.tsv, line 7: 'ë'"),
+                          (finetune(trained, *TINY), "train.tsv, line 7: 'ë'"),
+                          (["namedata", wiki], "train.tsv, line 7: 'ë'"),
+                          (evaluate(trained, of="pretrain.params"),
+                           "dev.tsv, line 3: 'ë'")):  # fmt: skip
+        assert line in refused(*command)
+
+
+@pytest.mark.parametrize("option", ["block_size", "n_layer", "n_head", "n_embd"])
+def test_parameters_of_another_size_are_refused(trained, option):
+    before = {"block_size": 96, "n_layer": 1, "n_head": 2, "n_embd": 8}
+    reading = ["--reading_params_path", trained / "pretrain.params"]
+    message = refused(*finetune(trained, *reading, f"--{option}", 4))
+    assert f"pretrain.params has {option} {before[option]}, not 4" in message
+    call(*finetune(trained, *reading, f"--{option}", before[option]))
+
+
+@variants
+def test_parameters_of_another_variant_are_refused(trained, attention):
+    if attention != "vanilla":
+        reading = ["--reading_params_path", trained / "pretrain.params"]
+        for command in (finetune(trained, *reading, attention=attention),
+                        evaluate(trained, of="pretrain.params", attention=attention)):  # fmt: skip
+            assert f"holds a vanilla model, not a {attention} one" in refused(*command)
+
+
+def test_a_file_that_holds_no_parameters_is_refused(trained):
+    assert "no parameters file" in refused(*evaluate(trained, of="wiki.txt"))
+
+
+@pytest.mark.parametrize("where", ["no-folder", "folder", "below-a-file"])
+def test_targets_that_cannot_be_written_are_refused_before_the_work(trained, where):
+    target = {"no-folder": trained / "no" / "x", "folder": trained,
+              "below-a-file": trained / "wiki.txt" / "x"}[where]  # fmt: skip
+    before = names(trained)
+    with mock.patch("attnlib.knowledge.options.train", side_effect=AssertionError("worked")):
+        for command in (pretrain(trained, "--writing_params_path", target),
+                        finetune(trained, "--writing_params_path", target)):  # fmt: skip
+            assert str(target) in refused(*command)
+    command = evaluate(trained, "--outputs_path", target, of="pretrain.params")
+    assert str(target) in refused(*command)
+    assert names(trained) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--epochs", 0], "epochs must be"), (["--batch_size", 0], "batch_size must be"),
+     (["--learning_rate", 0], "learning_rate must be"), (["--warmup", -1], "warmup must be"),
+     (["--weight_decay", -1], "weight_decay must be"), (["--dropout", 2], "dropout must be"),
+     (["--seed", -1], "seed must be"), (["--checkpoint_every", 0], "checkpoint_every must be"),
+     (["--n_layer", 0], "n_layer must be"), (["--n_head", 3], "n_embd must be a multiple"),
+     (["--device", "tpu9"], "device tpu9 cannot be used")],
+    ids=lambda value: value if isinstance(value, str) else None,
+)  # fmt: skip
+def test_options_out_of_range(data, options, message):
+    before = names(data)
+    assert message in refused(*pretrain(data, *options))
+    if options[0] != "--n_head":
+        assert message in refused(*finetune(data, *options))
+    assert names(data) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(trained):
+    for command in (pretrain(trained, to="x"), finetune(trained),
+                    evaluate(trained, of="pretrain.params")):  # fmt: skip
+        assert "device cuda cannot be used" in refused(*command, "--device", "cuda")
+
+
+def test_usage_errors(data):
+    assert "'rope' is not one of" in refused(*pretrain(data, attention="rope"), code=2)
+    assert "Missing option '--writing_params_path'" in refused(
+        "pretrain", "vanilla", data / "wiki.txt", code=2
+    )
+    assert "No such option" in refused(*pretrain(data, "--speed", 3), code=2)
+    assert "No such command" in refused("train", code=2)
+
+
+def test_help_tells_every_command():
+    output = call("--help")
+    for command in ("generate", "namedata", "hints", "pretrain", "finetune", "evaluate", "study"):
+        assert f"\n  {command}" in output
+        call(command, "--help")
+
+
+@pytest.mark.parametrize("task", [pretrain, finetune])
+def test_interrupted_commands(data, task):
+    """A checkpoint is not run over; --resume goes on from it, or from the beginning."""
+    args = task(data, *TINY, "--checkpoint_every", 1, "--epochs", 3)
+    call(*args, "--writing_params_path", data / "whole")
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with mock.patch("attnlib.knowledge.options.save_params", dies):
+        assert "Aborted" in call(*args, "--writing_params_path", data / "p", code=1)
+    assert (data / "p.checkpoint").exists()
+    assert not (data / "p").exists()
+    assert "p.checkpoint is left from an interrupted run" in refused(
+        *args, "--writing_params_path", data / "p"
+    )
+    assert "other settings" in refused(
+        *args, "--writing_params_path", data / "p", "--seed", 1, "--resume"
+    )
+    call(*args, "--writing_params_path", data / "p", "--resume")
+    assert (data / "p").read_bytes() == (data / "whole").read_bytes()
+    assert not (data / "p.checkpoint").exists()
+    again = call(*args, "--writing_params_path", data / "p", "--resume")
+    assert "nothing to resume" in again
+    assert "no checkpoint yet" in call(*args, "--writing_params_path", data / "q", "--resume")
+    assert (data / "q").read_bytes() == (data / "whole").read_bytes()
+
+
+# -- real processes: a kill, a full disk, a platform that is not UTF-8 ---------------------------
+
+
+def process(*args, **options):
+    # -I would hide attnlib; the environment is otherwise what a user has.
+    command = [sys.executable, "-m", "attnlib.knowledge", *map(str, args)]
+    root = str(Path(__file__).parents[1])
+    env = os.environ | {"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=env | options.pop("env", {}), **options)  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_a_process_killed_at_a_random_moment_can_be_resumed(data):
+    args = pretrain(data, "--checkpoint_every", 1, "--epochs", 40, "--batch_size", 16,
+                    "--dropout", 0.1)  # fmt: skip
+    checkpoint, moment = data / "p.checkpoint", random.SystemRandom().uniform(0, 0.4)
+    returncode = 0
+    while returncode == 0:  # on a fast machine it may have ended: kill it sooner
+        (data / "p").unlink(missing_ok=True)
+        with process(*args, "--writing_params_path", data / "p") as running:
+            while not checkpoint.exists() and running.poll() is None:
+                time.sleep(0.002)
+            time.sleep(moment)
+            running.send_signal(signal.SIGKILL)
+            running.communicate(timeout=60)
+        returncode, moment = running.returncode, moment / 2
+    assert returncode == -signal.SIGKILL
+    assert not (data / "p").exists()
+    step = read_dict(checkpoint, "checkpoint")["step"]
+    call(*args, "--writing_params_path", data / "p", "--resume")
+    call(*args, "--writing_params_path", data / "whole")
+    assert (data / "p").read_bytes() == (data / "whole").read_bytes(), f"killed after step {step}"
+    assert not checkpoint.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on file sizes")
+def test_no_space_leaves_nothing_half_written(data):
+    import resource
+
+    (data / "p").write_bytes(b"what was there")
+    before = names(data)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+    with process(*pretrain(data, to="p"), preexec_fn=limit) as running:
+        _, errors = running.communicate(timeout=60)
+    message = errors.decode("utf-8")
+    assert running.returncode == 1, message
+    assert "Error: " in message
+    assert "File too large" in message
+    assert "Traceback" not in message
+    assert names(data) == before
+    assert (data / "p").read_bytes() == b"what was there"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_utf_8_whatever_the_platform_says(tmp_path, encoding):
+    wiki = tmp_path / "wiki.txt"
+    wiki.write_text("Zoë ist in Zürich geboren. Where was she born?\n", encoding="utf-8")
+    (tmp_path / "train.tsv").write_text("Where was Zoë born?\tZürich\n", encoding="utf-8")
+    platform = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+                  "PYTHONIOENCODING": encoding}  # fmt: skip
+    with process("namedata", wiki, env=platform) as running:
+        output, errors = running.communicate(timeout=60)
+    assert running.returncode == 0, errors
+    assert output.decode("utf-8").splitlines() == [
+        "x: Where was Zoë born?⁇Zürich", "y: □□□□□□□□□□□□□□□□□□□Zürich⁇"
+    ]  # fmt: skip
+
+
+# -- the study -----------------------------------------------------------------------------------
+
+STUDY = ["--seeds", 1, "--batch_seeds", 1, "--people", 8, "--places", 3, "--block_size", 56,
+         "--n_layer", 1, "--n_head", 2, "--n_embd", 8, "--pretrain_steps", 6,
+         "--finetune_steps", 2, "--scratch_steps", 3, "--workers", 1]  # fmt: skip
+
+
+def without_times(path):
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return [{k: v for k, v in job.items() if k != "seconds"} for job in record["jobs"]]
+
+
+def test_study(tmp_path):
+    """Stopped in the middle of a job, and finished by two processes: the same record and files."""
+    call("study", tmp_path / "whole", *STUDY)
+    saved = []
+
+    def dies(*args, real=save_params, **kwargs):
+        saved.append(1)
+        if len(saved) == 8:  # the third copy for the learning curve of the second job
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with mock.patch("attnlib.knowledge.experiment.save_params", dies):
+        call("study", tmp_path / "twice", *STUDY, code=1)
+    assert not (tmp_path / "twice" / "study.json").exists()
+    done = {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "twice/jobs").glob("v*.json")
+    }
+    assert list(done) == ["vanilla-pretrained-0.json"]
+    call("study", tmp_path / "twice", *STUDY, "--workers", 2)
+    for name, modified in done.items():  # not made again
+        assert (tmp_path / "twice" / "jobs" / name).stat().st_mtime_ns == modified
+    for name in ("vanilla.params", "synthesizer.params", "rotary.params"):
+        one, two = (tmp_path / folder / name for folder in ("whole", "twice"))
+        assert one.read_bytes() == two.read_bytes()
+        assert load_params(one)[0].attention == name.removesuffix(".params")
+    jobs = without_times(tmp_path / "whole" / "study.json")
+    assert jobs == without_times(tmp_path / "twice" / "study.json")
+    assert "other options" in refused("study", tmp_path / "whole", *STUDY, "--people", 9)
+
+    record = json.loads((tmp_path / "whole" / "study.json").read_text(encoding="utf-8"))
+    assert record["seeds"] == [0]
+    assert record["versions"]["torch"] == torch.__version__
+    words = record["command"].split()
+    assert words[:5] == ["python", "-m", "attnlib.knowledge", "study", "DIR"]
+    given_ = dict(zip(map(str, STUDY[::2]), map(str, STUDY[1::2]), strict=True))
+    assert given_.items() <= dict(zip(words[5::2], words[6::2], strict=True)).items()
+    assert len({job["name"] for job in jobs}) == len(jobs) == 12
+    for job in jobs:
+        assert len(job["answers"]) == 2
+        assert job["examined"] == sum(r["answer"] == r["place"] for r in job["answers"]) / 2
+        assert ("history" in job) == job["pretrained"]
+        _, pairs, dev = generate_corpus(8, 3, 0)
+        places = [place for _, place in pairs]
+        assert places.count(job["most_frequent"]) == max(map(places.count, places))
+        assert job["baseline"] == sum(place == job["most_frequent"] for _, place in dev) / 2
+        if job["pretrained"]:
+            steps = {8: [4, 9, 14, 19, 24], 32: [1, 2, 3, 4, 6], 128: [1, 2]}[job["batch"]]
+            assert [step for step, _ in job["curve"]] == steps
+            assert job["curve"][-1][1] == job["examined"]
+            assert job["history"][-1][0] == steps[-1]
+            assert job["name_first"] in (0, 0.5, 1)
+            assert {opening for opening, _ in job["completed"]} < set(OPENINGS)
+    model, alphabet, _ = load_params(tmp_path / "whole" / "vanilla.params")
+    assert jobs[0]["completed"] == completed(model, alphabet, pairs + dev)
+    rates = {(job["batch"], job["rate"]) for job in jobs}
+    assert rates == {(32, 5e-3), (8, 5e-3), (8, 2.5e-3), (128, 5e-3), (128, 1e-2)}
+    alone = [job for job in jobs if job["left_out"]]
+    assert [len(job["left_out"]) for job in alone] == [1, 1]
+    for job in alone:
+        _, _, dev = generate_corpus(8, 3, job["seed"])
+        assert set(job["left_out"]) <= {q for q, _ in dev}
+    scratch = [j for j in jobs if not j["pretrained"]]
+    assert all(math.isfinite(job["finetune_loss"]) for job in scratch)
+
+
+def test_study_jobs_leave_out_all_sentences_of_a_person(tmp_path):
+    options = {"people": 8, "places": 3, "block_size": 96, "n_layer": 1, "n_head": 2, "n_embd": 8,
+               "pretrain_steps": 2, "pretrain_batch": 4, "pretrain_rate": 0.01,
+               "finetune_steps": 1, "finetune_batch": 4, "finetune_rate": 0.01,
+               "weight_decay": 0.1}  # fmt: skip
+    (tmp_path / "jobs").mkdir()
+    sentences, _, dev = generate_corpus(8, 3, 0)
+    seen = []
+
+    def spy(lines, *args):
+        seen.append(list(lines))
+        return span_batches(lines, *args)
+
+    with mock.patch("attnlib.knowledge.experiment.span_batches", spy):
+        for n in (0, 1, 2):
+            job = {"name": str(n), "seed": 0, "attention": "vanilla", "pretrained": True,
+                   "batch": 4, "rate": 0.01, "left_out": [q for q, _ in dev[:n]]}  # fmt: skip
+            run_job(job, options, str(tmp_path))
+    assert seen[0] == sentences
+    for n in (1, 2):
+        who = [q.removeprefix("Where was ").removesuffix(" born?") for q, _ in dev[:n]]
+        assert seen[n] == [s for s in sentences if not any(name in s for name in who)]
+        assert len(seen[n]) == 64 - 8 * n
+    assert names(tmp_path) == ["jobs"]
+    assert (tmp_path / "jobs" / "0.params").exists()
+
+
+def test_the_recorded_study_is_one_that_the_command_makes():
+    """Its jobs are those of its options, and each of its shares is the one counted."""
+    folder = Path(__file__).parents[1] / "notebooks" / "knowledge-study"
+    record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    options, jobs = record["options"], record["jobs"]
+    words = record["command"].split()
+    given_ = dict(zip(words[5::2], words[6::2], strict=True))
+    assert given_ == {f"--{k}": str(v) for k, v in options.items()} | {
+        "--seeds": str(len(record["seeds"])), "--batch_seeds": "3", "--workers": "2"}  # fmt: skip
+    first = _first_jobs(len(record["seeds"]), options)
+    wanted = [*first, *_second_jobs(jobs[: len(first)], options), *_third_jobs(3, options)]
+    assert [
+        {key: job[key] for key in want} for job, want in zip(jobs, wanted, strict=True)
+    ] == wanted
+    for job in jobs:
+        _, pairs, dev = generate_corpus(options["people"], options["places"], job["seed"])
+        assert [(r["question"], r["place"]) for r in job["answers"]] == dev
+        right = sum(r["answer"] == r["place"] for r in job["answers"])
+        assert job["examined"] == right / len(dev)
+        places = [place for _, place in pairs]
+        assert job["most_frequent"] == max(places, key=places.count)
+    for path in folder.glob("*.params"):
+        assert path.stat().st_size < 10**6
+        model, _, made = load_params(path)
+        assert json.loads(made)[0]["name"] == f"{path.stem}-pretrained-0"
+        assert model.attention == path.stem
+    assert {path.stem for path in folder.glob("*.params")} == set(VARIANTS)
+
+
+def test_completed_sentences():
+    """A model that goes on with a town of its own for each name, two of three right."""
+    people = [(f"Where was {name} born?", place) for name, place in
+              (("Ada Berg", "Oslo"), ("Ida Man", "Rome"), ("Eva Ott", "Oslo"))]  # fmt: skip
+    alphabet = Alphabet("".join(OPENINGS) + "judge" + "".join(q + p for q, p in people))
+    towns = {"Ada Berg": "Oslo", "Ida Man": "Oslo", "Eva Ott": "Oslo"}
+
+    def oracle(idx):
+        """Logits that favour, letter by letter, the town of whoever is named in the row."""
+        logits = torch.zeros(*idx.shape, len(alphabet))
+        for i, row in enumerate(idx.tolist()):
+            text = alphabet.decode(row)
+            town = next(t for name, t in towns.items() if name in text)
+            for n in range(len(text)):
+                for opening in OPENINGS:
+                    name = next(name for name in towns if name in text)
+                    start = opening.format(name=name, work="judge")
+                    if text[: n + 1] in (start, start + town[0]):
+                        logits[i, n, alphabet.encode(town[n + 1 - len(start)])] = 9.0
+        return logits
+
+    assert len(OPENINGS) == len(set(OPENINGS)) > 9
+    assert completed(oracle, alphabet, people) == [[opening, 2 / 3] for opening in OPENINGS]
+    fewer = Alphabet(alphabet.characters.replace("(", ""))
+    found = completed(new_model(0, len(fewer), 96, 1, 2, 8), fewer, people)
+    assert [opening for opening, _ in found] == [o for o in OPENINGS if "(" not in o]
+
+
+def test_loss_counts_no_padding():
+    """The mean over the characters of a batch is that of its texts, each taken alone."""
+    model = small(dropout=0.0).eval()
+    idx, target = batches(4)(0)
+    loss = F.cross_entropy(model(idx).flatten(0, 1), target.flatten(), ignore_index=0)
+    alone, count = 0.0, 0
+    for x, y in zip(idx, target, strict=True):
+        n = int((y != 0).sum())
+        alone += F.cross_entropy(model(x[None, :n])[0], y[:n], reduction="sum")
+        count += n
+    torch.testing.assert_close(loss, alone / count)
