@@ -5,10 +5,7 @@ from attnlib.knowledge.corpus import (
     Alphabet,
     alternate,
     answer_batches,
-    corrupt_name,
-    corrupt_span,
     pair_text,
-    restore_span,
     span_batches,
 )
 from attnlib.knowledge.files import read_pairs, read_texts
@@ -16,6 +13,7 @@ from attnlib.knowledge.generate import baseline, generate_corpus, question
 from attnlib.knowledge.gpt import GPT, VARIANTS
 from attnlib.knowledge.hints import guessers, hints, names_seen
 from attnlib.knowledge.params import load_params, save_params
+from attnlib.knowledge.spans import corrupt_name, corrupt_span, restore_span
 from attnlib.knowledge.train import learning_rate_at, new_model, train
 
 __all__ = ["GPT", "VARIANTS", "Alphabet", "accuracy", "alternate", "answer_batches", "baseline",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
 from attnlib.knowledge.answer import accuracy, greedy_answers
 from attnlib.knowledge.corpus import Alphabet, alternate, answer_batches, span_batches
-from attnlib.knowledge.files import read_pairs, read_texts, require_writable, write_atomically
+from attnlib.knowledge.files import (
+    naming,
+    read_pairs,
+    read_texts,
+    require_writable,
+    write_atomically,
+    write_folder,
+)
 from attnlib.knowledge.generate import generate_corpus
 from attnlib.knowledge.gpt import VARIANTS
 from attnlib.knowledge.hints import asked_name, hints, names_seen
@@ -59,20 +64,11 @@ def cli() -> None:
 def generate(folder: Path, people: int, places: int, seed: int) -> None:
     """Make DIR with made-up people: wiki.txt, train.tsv and dev.tsv."""
     sentences, train, dev = generate_corpus(people, places, seed)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists and is not an empty folder")
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # All three or none: they are made in a folder of another name, which is then moved.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".generate-") as made:
-        draft = Path(made) / "draft"
-        draft.mkdir()
-        write_atomically(draft / "wiki.txt", "".join(f"{line}\n" for line in sentences))
-        for name, pairs in (("train.tsv", train), ("dev.tsv", dev)):
-            write_atomically(draft / name, "".join(f"{q}\t{a}\n" for q, a in pairs))
-        if folder.exists():
-            folder.rmdir()
-        os.replace(draft, folder)
+    tables = {
+        f"{name}.tsv": "".join(f"{question}\t{answer}\n" for question, answer in pairs)
+        for name, pairs in (("train", train), ("dev", dev))
+    }
+    write_folder(folder, {"wiki.txt": "".join(f"{line}\n" for line in sentences), **tables})
     click.echo(f"{folder}: {people} people in {len(sentences)} sentences, "
                f"{len(train)} questions to train on, {len(dev)} to be examined on")  # fmt: skip
 
@@ -149,10 +145,8 @@ def pretrain(
     if questions_path is not None:
         pairs = read_pairs(questions_path)
         check_alphabet(questions_path, pairs, alphabet)
-        try:
+        with naming(questions_path):
             asked = answer_batches(pairs, alphabet, model.block_size, size, seed)
-        except ValueError as error:
-            raise ValueError(f"{questions_path}, {error}") from None
         batches, corpus = alternate(batches, asked, every), [texts, pairs]
         steps += steps // (every - 1)
     run_training("pretrain", model, alphabet, corpus, batches, steps, writing_params_path, options)
@@ -179,12 +173,10 @@ def finetune(
     else:
         model = load_model(reading_params_path, attention, wiki, alphabet, options)
     check_alphabet(finetune_corpus_path, pairs, alphabet)
-    try:
+    with naming(finetune_corpus_path):
         batches = answer_batches(
             pairs, alphabet, model.block_size, options["batch_size"], options["seed"]
         )
-    except ValueError as error:
-        raise ValueError(f"{finetune_corpus_path}, {error}") from None
     steps = -(-len(pairs) // options["batch_size"])
     run_training("finetune", model, alphabet, pairs, batches, steps, writing_params_path, options)
 
@@ -209,10 +201,8 @@ def evaluate(
     pairs = read_pairs(eval_corpus_path, answers=False)
     model = load_model(reading_params_path, attention, wiki, alphabet, {"device": device})
     check_alphabet(eval_corpus_path, [(question,) for question, _ in pairs], alphabet)
-    try:
+    with naming(eval_corpus_path):
         found = [a for a, _ in greedy_answers(model, alphabet, [q for q, _ in pairs])]
-    except ValueError as error:
-        raise ValueError(f"{eval_corpus_path}, {error}") from None
     write_atomically(outputs_path, "".join(f"{answer}\n" for answer in found))
     right = [answer for _, answer in pairs]
     if any(right):

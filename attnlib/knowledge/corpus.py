@@ -1,8 +1,7 @@
-"""What the model reads: characters as numbers, span corruption, questions with their answers."""
+"""What the model reads, batch by batch: corrupted texts, and questions with their answers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from attnlib.inputs import require_between, require_integer
 from attnlib.knowledge.files import MASK, PAD
+from attnlib.knowledge.spans import corrupt_name, corrupt_span
 
-__all__ = ["Alphabet", "Batches", "alternate", "answer_batches", "corrupt_name", "corrupt_span",
-           "mixed_seed", "pair_text", "restore_span", "span_batches"]  # fmt: skip
+__all__ = ["Alphabet", "Batches", "alternate", "answer_batches", "mixed_seed", "pair_text",
+           "span_batches"]  # fmt: skip
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 
@@ -56,73 +56,6 @@ class Alphabet:
 
     def decode(self, numbers: Sequence[int]) -> str:
         return "".join(self._symbols[number] for number in numbers)
-
-
-# Words that begin with a capital (of Latin-1), one space apart: in most texts, a name.
-NAME = re.compile(r"\b[A-ZÀ-ÖØ-Þ]\w*(?: [A-ZÀ-ÖØ-Þ]\w*)*")
-
-
-def _require_text(text: str) -> None:
-    if not text or MASK in text or PAD in text:
-        raise ValueError(f"text must not be empty nor hold {MASK} or {PAD}, got {text!r}")
-
-
-def corrupt_span(text: str, generator: torch.Generator) -> str:
-    r"""Hide one span of a text and put it behind: prefix ⁇ suffix ⁇ span.
-
-    .. math:: k \sim \operatorname{Uniform}\{1, \dots, \max(1, \lfloor n/2 \rfloor - 1)\}, \qquad
-              i \sim \operatorname{Uniform}\{0, \dots, n - k\}
-
-    for a text of n characters, of which those from i to i + k − 1 are hidden: from n = 4 on a
-    mean of ⌊n/2⌋/2, a quarter of the text if n is even. Serves the claim ``span-corruption``.
-    The result has n + 2 characters, and :func:`restore_span` undoes it.
-
-    Raises:
-        ValueError: the text is empty or holds ⁇ (it could not be restored) or □ (it would be
-            taken for padding).
-
-    >>> corrupt_span("x", torch.Generator())
-    '⁇⁇x'
-    """
-    _require_text(text)
-    n = len(text)
-    k = 1 + int(torch.randint(max(1, n // 2 - 1), (), generator=generator))
-    i = int(torch.randint(n - k + 1, (), generator=generator))
-    return f"{text[:i]}{MASK}{text[i + k :]}{MASK}{text[i : i + k]}"
-
-
-def corrupt_name(text: str, generator: torch.Generator) -> str:
-    """Hide one name of a text, and put it behind: what is asked for later is hidden now.
-
-    A name is a run of words with a capital, one space apart. Not the first word of the text, and
-    nothing that was said before in it, which could be copied. Each of them is hidden with equal
-    probability; if there is none, :func:`corrupt_span` is used. The idea is that of the salient
-    spans of Guu et al. (2020), with capitals in place of a tagger.
-
-    Raises:
-        ValueError: as for ``corrupt_span``.
-
-    >>> corrupt_name("She left New York.", torch.Generator())
-    'She left ⁇.⁇New York'
-    """
-    _require_text(text)
-    names = [m.span() for m in NAME.finditer(text) if text.find(m[0]) == m.start() > 0]
-    if not names:
-        return corrupt_span(text, generator)
-    i, j = names[int(torch.randint(len(names), (), generator=generator))]
-    return f"{text[:i]}{MASK}{text[j:]}{MASK}{text[i:j]}"
-
-
-def restore_span(corrupted: str) -> str:
-    """The text that ``corrupt_span`` was given.
-
-    >>> restore_span("to ⁇ to be⁇be or not")
-    'to be or not to be'
-    """
-    if corrupted.count(MASK) != 2:
-        raise ValueError(f"corrupted must hold {MASK} twice, got {corrupted!r}")
-    prefix, suffix, span = corrupted.split(MASK)
-    return prefix + span + suffix
 
 
 def pair_text(question: str, answer: str) -> str:

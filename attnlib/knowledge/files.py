@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MASK", "PAD", "read_pairs", "read_texts", "require_writable", "write_atomically"]
+__all__ = ["MASK", "PAD", "naming", "read_pairs", "read_texts", "require_writable",
+           "write_atomically", "write_folder"]  # fmt: skip
 
 PAD, MASK = "□", "⁇"  # what fills a short row of a batch; what stands for a hidden span
 
@@ -60,6 +63,15 @@ def read_pairs(path: str | Path, answers: bool = True) -> list[tuple[str, str]]:
     return [(question, answer) for question, answer in rows]
 
 
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Put the file in front of what is wrong with one of its lines."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
+
+
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Write a file so that, whenever we are stopped, path holds the old content or the new one.
 
@@ -79,6 +91,23 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_folder(folder: str | Path, files: dict[str, str]) -> None:
+    """Make a folder of text files, all of them or none. It must not exist, or be empty."""
+    folder = Path(folder).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not an empty folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Made under another name, which is then moved.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".generate-") as made:
+        draft = Path(made) / "draft"
+        draft.mkdir()
+        for name, content in files.items():
+            write_atomically(draft / name, content)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(draft, folder)
 
 
 def require_writable(path: str | Path) -> None:
