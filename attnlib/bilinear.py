@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib.inputs import require_finite, require_integer, require_matrix, require_same
+from attnlib._inputs import require_finite, require_integer, require_matrix, require_same
 
 __all__ = ["bilinear_gradient", "low_rank_factors", "projection_gradients", "unidentifiable"]
 

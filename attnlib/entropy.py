@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 from torch import Tensor
 
-from attnlib.inputs import (
+from attnlib._inputs import (
     require_axis,
     require_epsilon,
     require_integer,

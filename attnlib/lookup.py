@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib.inputs import (
+from attnlib._inputs import (
     require_finite,
     require_independent_columns,
     require_integer,

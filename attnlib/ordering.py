@@ -11,7 +11,7 @@ from scipy.integrate import tanhsinh
 from scipy.optimize import brentq
 from torch import Tensor
 
-from attnlib.inputs import (
+from attnlib._inputs import (
     require_between,
     require_choice,
     require_different,

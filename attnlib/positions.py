@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
-from attnlib.inputs import require_above, require_finite, require_integer, require_positions
+from attnlib._inputs import require_above, require_finite, require_integer, require_positions
 
 __all__ = ["frequencies", "rotary", "shift_rotation", "sinusoids"]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.integrate import cumulative_simpson, trapezoid
 from torch import Tensor
 
-from attnlib.inputs import require_between, require_finite, require_integer, require_kurtosis
+from attnlib._inputs import require_between, require_finite, require_integer, require_kurtosis
 from attnlib.softmax import softmax_jacobian
 
 __all__ = ["dot_product_excess_kurtosis", "expected_saturation", "score_saturation"]

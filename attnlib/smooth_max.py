@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib.inputs import require_axis, require_finite, require_positive
+from attnlib._inputs import require_axis, require_finite, require_positive
 
 __all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
 

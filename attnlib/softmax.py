@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib.inputs import require_finite, require_logits, require_probabilities, require_same
+from attnlib._inputs import require_finite, require_logits, require_probabilities, require_same
 
 __all__ = ["jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnlib.inputs import require_choice, require_finite, require_flag, require_integer
+from attnlib._inputs import require_choice, require_finite, require_flag, require_integer
 
 __all__ = ["SynthesizerAttention", "tile_factors"]
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attnlib.inputs import (
+from attnlib._inputs import (
     require_between,
     require_broadcast,
     require_choice,

@@ -17,7 +17,7 @@ from attnlib.entropy import (
     rectified_once,
     rectified_twice,
 )
-from attnlib.search import epsilons, laws, rectified, search
+from attnlib.evidence.search import epsilons, laws, rectified, search
 
 DTYPES = [torch.float32, torch.float64]
 inf, nan = math.inf, math.nan

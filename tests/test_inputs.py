@@ -1,4 +1,4 @@
-"""attnlib/inputs.py, where the tests of the public functions do not already reach it."""
+"""attnlib/_inputs.py, where the tests of the public functions do not already reach it."""
 
 import math
 import re
@@ -9,7 +9,7 @@ import pytest
 import sympy
 import torch
 
-from attnlib.inputs import (
+from attnlib._inputs import (
     require_above,
     require_axis,
     require_between,

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 
-from attnlib.claims import load_claims, stored_records, stored_values
+from attnlib.evidence.ledger import load_claims, stored_records, stored_values
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))

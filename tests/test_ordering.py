@@ -13,8 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnlib import ordering
+from attnlib.evidence.search import (
+    epsilons,
+    flatter_pairs,
+    law_tensor,
+    laws,
+    pairs,
+    rectified,
+    search,
+)
 from attnlib.ordering import line_integral, majorizes, safe_eps, safe_gap, segment_integrand
-from attnlib.search import epsilons, flatter_pairs, law_tensor, laws, pairs, rectified, search
 
 DTYPES = [torch.float32, torch.float64]
 VARIANTS = ["once", "twice"]

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from attnlib.claims import load_claims
+from attnlib.evidence.ledger import load_claims
 
 pytestmark = pytest.mark.skipif(
     "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"

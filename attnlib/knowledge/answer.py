@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from attnlib.inputs import require_integer
+from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import Alphabet
 from attnlib.knowledge.files import MASK
 from attnlib.knowledge.gpt import GPT

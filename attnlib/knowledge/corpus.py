@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnlib.inputs import require_between, require_integer
+from attnlib._inputs import require_between, require_integer
 from attnlib.knowledge.files import MASK, PAD
 from attnlib.knowledge.spans import corrupt_name, corrupt_span
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from attnlib.inputs import require_integer
+from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import mixed_seed
 
 __all__ = ["SENTENCES", "baseline", "generate_corpus", "question"]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnlib.inputs import require_between, require_choice, require_classes, require_integer
+from attnlib._inputs import require_between, require_choice, require_classes, require_integer
 from attnlib.positions import rotary
 from attnlib.synthesizer import SynthesizerAttention
 from attnlib.transformer import MultiHeadAttention, attention, causal_mask

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import torch
 
-from attnlib.inputs import require_integer
+from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import Alphabet, Batches
 from attnlib.knowledge.gpt import GPT
 from attnlib.knowledge.params import SIZES, load_params, save_params

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from attnlib.inputs import require_integer, require_positive, require_real
+from attnlib._inputs import require_integer, require_positive, require_real
 from attnlib.knowledge.corpus import Batches, mixed_seed
 from attnlib.knowledge.files import write_atomically
 from attnlib.knowledge.gpt import GPT

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from attnlib.inputs import require_finite
+from attnlib._inputs import require_finite
 from attnlib.transformer import MultiHeadAttention
 
 __all__ = ["AttentionLayer", "Block", "attention_layers", "gate_heads", "rescale_heads"]

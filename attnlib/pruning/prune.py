@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from attnlib.inputs import require_choice, require_flag, require_integer
+from attnlib._inputs import require_choice, require_flag, require_integer
 from attnlib.pruning.heads import attention_layers, gate_heads
 from attnlib.pruning.scores import METHODS, Loss, head_scores
 

@@ -12,8 +12,8 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
+from attnlib._inputs import require_choice, require_finite, require_integer
 from attnlib.entropy import entropy
-from attnlib.inputs import require_choice, require_finite, require_integer
 from attnlib.pruning.calls import activation_gradients, recorded_calls, require_calls
 from attnlib.pruning.heads import (
     attention_layers,

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-from attnlib.inputs import require_integer
+from attnlib._inputs import require_integer
 from attnlib.pruning.heads import gate_heads, rescale_heads
 from attnlib.pruning.prune import Pruning, greedy_prune
 from attnlib.pruning.task import KINDS, Reader, accuracy, draw, fit, losses, norms, train

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attnlib.inputs import require_integer
+from attnlib._inputs import require_integer
 from attnlib.transformer import TransformerLayer
 
 __all__ = ["KINDS", "Questions", "Reader", "accuracy", "draw", "fit", "losses", "norms", "train"]

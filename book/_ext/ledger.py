@@ -15,8 +15,8 @@ from docutils.statemachine import StringList
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-import attnlib.claims
-from attnlib.claims import VERDICTS, load_claims, stored_records
+import attnlib
+from attnlib.evidence.ledger import VERDICTS, load_claims, stored_records
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def title(notebook: Path) -> str:
 class ClaimsLedger(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         claims = load_claims()
-        self.env.note_dependency(str(Path(attnlib.claims.__file__).with_name("claims.yml")))
+        self.env.note_dependency(str(Path(attnlib.__file__).with_name("claims.yml")))
         notebooks = {Path(doc).name: Path(self.env.doc2path(doc)) for doc in chapters(self.env)}
         records = self.match(claims, notebooks)
         by_chapter = {

@@ -1,4 +1,4 @@
-"""attnlib/search.py: what is searched, its values at 50 digits, and what counts as found."""
+"""attnlib/evidence/search.py: what is searched, values at 50 digits, what counts as found."""
 
 import math
 from fractions import Fraction
@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnlib.search import (
+from attnlib.evidence.search import (
     NEAR,
     NOISE,
     Search,

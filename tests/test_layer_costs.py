@@ -1,4 +1,4 @@
-"""attnlib/encoders.py against loops over pairs, PyTorch's counter, autograd and graph search."""
+"""attnlib/layer_costs.py against loops over pairs, PyTorch's counter, autograd and graph search."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnlib.encoders import multiply_adds, path_length, sequential_depth
+from attnlib.layer_costs import multiply_adds, path_length, sequential_depth
 
 OWN = {"self-attention": {}, "recurrent": {}, "convolution": {"k": 3}, "restricted": {"r": 4}}
 LAYERS = list(OWN)

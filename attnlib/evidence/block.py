@@ -29,8 +29,8 @@ from IPython import get_ipython
 from IPython.display import display
 from scipy import stats
 
-from attnlib.claims import CLAIM_MIME, VALUES_MIME, ClaimError, load_claims
-from attnlib.symbolic import nonzero_at
+from attnlib.evidence.ledger import CLAIM_MIME, VALUES_MIME, ClaimError, load_claims
+from attnlib.evidence.symbolic import nonzero_at
 
 __all__ = ["Claim", "ClaimError", "claim", "quote"]
 

@@ -1,4 +1,4 @@
-"""attnlib/multihead.py against loops, exact fractions, 40-digit quadrature, and simulation."""
+"""attnlib/two_heads.py against loops, exact fractions, 40-digit quadrature, and simulation."""
 
 import math
 from fractions import Fraction
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnlib.multihead import (
+from attnlib.two_heads import (
     attention_weights,
     averaging_condition,
     two_head_moments,

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.special import expit
 from torch import Tensor
 
-from attnlib.inputs import require_between, require_finite, require_integer, require_same
+from attnlib._inputs import require_between, require_finite, require_integer, require_same
 
 __all__ = ["attention_weights", "averaging_condition", "two_head_moments", "weight_gap"]
 

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 from scipy import stats
 
-from attnlib import checks, claims
-from attnlib.checks import ClaimError, claim, one_digit, quote
-from attnlib.symbolic import nonzero_at
+from attnlib.evidence import block as checks
+from attnlib.evidence import ledger as claims
+from attnlib.evidence.block import ClaimError, claim, one_digit, quote
+from attnlib.evidence.symbolic import nonzero_at
 
 nan, inf = float("nan"), float("inf")
 ENTRY = {

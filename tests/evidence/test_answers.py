@@ -1,4 +1,4 @@
-"""attnlib/answers.py: right answers pass, wrong ones get the smallest counterexample."""
+"""attnlib/evidence/answers.py: right answers pass, wrong ones get the smallest counterexample."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from hypothesis import assume, find, given
 from hypothesis import strategies as st
 
 import attnlib
-from attnlib.answers import check_answer, rows
+from attnlib.evidence.answers import check_answer, rows
 
 
 def must(condition, message):
@@ -177,7 +177,7 @@ def test_the_checker_keeps_the_name_and_the_words_of_the_property():
 
 SCRIPT = """
 import torch
-from attnlib.answers import check_answer, rows
+from attnlib.evidence.answers import check_answer, rows
 
 @check_answer(x=rows(), y=rows(3, 9, -50, 50))
 def check(f, x, y):

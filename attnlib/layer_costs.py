@@ -5,7 +5,7 @@ Every number is a Python integer, and exact.
 
 from __future__ import annotations
 
-from attnlib.inputs import require_choice, require_integer
+from attnlib._inputs import require_choice, require_integer
 
 __all__ = ["multiply_adds", "path_length", "sequential_depth"]
 
