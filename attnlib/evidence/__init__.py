@@ -1,7 +1,29 @@
-"""Claims with evidence: what agrees, how far wrong versions miss, what no search has found."""
+"""Claims with evidence: what agrees, how far wrong versions miss, what no search has found.
 
-from attnlib.evidence.answers import check_answer, rows
-from attnlib.evidence.block import ClaimError, claim, quote
-from attnlib.evidence.search import search
+Made for the book of attention, and not tied to it: ``claim("my-own", says="...")`` works in a
+script, a test or a notebook of any subject.
+"""
 
-__all__ = ["ClaimError", "check_answer", "claim", "quote", "rows", "search"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from attnlib.evidence.block import claim, excused, state
+from attnlib.evidence.compare import within
+from attnlib.evidence.errors import ClaimError
+
+if TYPE_CHECKING:
+    from attnlib.evidence.answers import check_answer, rows
+    from attnlib.evidence.search import search
+
+__all__ = ["ClaimError", "check_answer", "claim", "excused", "rows", "search", "state", "within"]
+
+# These load Hypothesis, which a claim block does not need.
+_LATER = {"check_answer": "answers", "rows": "answers", "search": "search"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

@@ -6,24 +6,20 @@ which the reader's answer does not, and shrinks it to a small one.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import torch
-from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample, UnsatisfiedAssumption
+from hypothesis.errors import UnsatisfiedAssumption
 from torch import Tensor
+
+from attnlib.evidence.find import smallest
 
 __all__ = ["check_answer", "rows"]
 
-# Derandomised, without a database on disk: a chapter prints the same lines every time.
-_SETTINGS = settings(
-    max_examples=200, database=None, deadline=None, phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+EXAMPLES = 200
 
 
 def rows(least: int = 1, most: int = 5, low: int = -4, high: int = 4) -> st.SearchStrategy[Tensor]:
@@ -75,17 +71,11 @@ def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable
                 reason = found or reason  # the last one found is that of the smallest instance
                 return found is not None
 
-            try:
-                smallest = find(
-                    st.fixed_dictionaries(instance),
-                    contradicts,
-                    settings=_SETTINGS,
-                    random=random.Random(0),
-                )
-            except NoSuchExample:
+            found = smallest(instance, contradicts, EXAMPLES)
+            if found is None:
                 print(f"No counterexample in {tried} random instances.")
                 return
-            shown = ", ".join(f"{name} = {_plain(v)}" for name, v in smallest.items())
+            shown = ", ".join(f"{name} = {_plain(v)}" for name, v in found.items())
             print(f"Counterexample: {shown}\n  {reason}")
 
         check.__name__, check.__doc__ = holds.__name__, holds.__doc__

@@ -1,50 +1,56 @@
-"""The claims of the book, and the records that their blocks left in the notebooks.
+"""The list of a book's claims, and the records that their blocks left in its notebooks.
 
 ``claims.yml`` says what is claimed. The stored output of a claim block says what was compared
-and what was rejected. The ledger and the tests hold one against the other.
+and what was rejected. The book's ledger and its tests hold one against the other.
 """
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
+from attnlib.evidence.errors import ClaimError
 
-__all__ = ["VERDICTS", "ClaimError", "load_claims", "stored_records", "stored_values"]
+__all__ = ["CLAIMS", "VERDICTS", "load_claims", "stored_records", "stored_values"]
 
 CLAIM_MIME = "application/vnd.attnlib.claim+json"
 VALUES_MIME = "application/vnd.attnlib.values+json"
 VERDICTS = ("holds", "holds if", "corrected", "refuted", "measured")
-
-
-class ClaimError(AssertionError):
-    """A claim block that does not hold, or that is not written soundly enough to tell."""
+KEYS = {"id", "chapter", "note", "verdict", "says", "statement"}
+CLAIMS = Path(__file__).parents[1] / "claims.yml"  # the book that this package comes with
 
 
 @cache
-def load_claims() -> dict[str, dict[str, Any]]:
-    """Every claim of ``attnlib/claims.yml`` by its id, in the order of the file."""
-    text = files("attnlib").joinpath("claims.yml").read_text(encoding="utf-8")
-    claims: dict[str, dict[str, Any]] = {}
-    entries = yaml.safe_load(text)
+def load_claims(path: str | Path = CLAIMS) -> dict[str, dict[str, Any]]:
+    """Every claim of a list by its id, in the order of the file.
+
+    Raises:
+        ClaimError: the file is no list of claims with the keys id, chapter, note, verdict, says
+            and statement; a verdict is unknown, or an id is listed twice. The file is named.
+        ImportError: PyYAML is missing.
+    """
+    try:
+        import yaml
+    except ImportError:
+        raise ImportError("a list of claims needs PyYAML: pip install pyyaml") from None
+    path = Path(path)
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(entries, list):
-        raise ClaimError("claims.yml: a list of claims is expected")
-    keys = {"id", "chapter", "note", "verdict", "says", "statement"}
+        raise ClaimError(f"{path.name}: a list of claims is expected")
+    claims: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        if not isinstance(entry, dict) or set(entry) != keys:
-            raise ClaimError(f"claims.yml: wrong keys in {entry}")
-        for key in ("id", "chapter", "note", "verdict", "statement"):
+        if not isinstance(entry, dict) or set(entry) != KEYS:
+            raise ClaimError(f"{path.name}: wrong keys in {entry}")
+        for key in sorted(KEYS - {"says"}):
             # An unquoted 003 is the number 3. A claim of our own has no source note.
             if not isinstance(entry[key], str) or not (entry[key].strip() or key == "note"):
-                raise ClaimError(f"claims.yml: {entry['id']}: {key} must be text: {entry[key]!r}")
+                raise ClaimError(f"{path.name}: {entry['id']}: {key} must be text: {entry[key]!r}")
         if entry["verdict"] not in VERDICTS:
-            raise ClaimError(f"claims.yml: {entry['id']}: verdict {entry['verdict']!r}")
+            raise ClaimError(f"{path.name}: {entry['id']}: verdict {entry['verdict']!r}")
         if entry["id"] in claims:
-            raise ClaimError(f"claims.yml: {entry['id']} is listed twice")
+            raise ClaimError(f"{path.name}: {entry['id']} is listed twice")
         claims[entry["id"]] = entry
     return claims
 
@@ -55,7 +61,7 @@ def stored_records(notebook: str | Path) -> list[dict[str, Any]]:
 
 
 def stored_values(notebook: str | Path) -> list[dict[str, str]]:
-    """The values shown by ``quote`` among a notebook's stored outputs."""
+    """The values shown by ``state`` among a notebook's stored outputs."""
     return _stored(notebook, VALUES_MIME)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import mpmath
 import torch
-from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample
 from torch import Tensor
+
+from attnlib.evidence.find import smallest
 
 __all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs",
            "rectified", "search"]  # fmt: skip
@@ -183,14 +183,5 @@ def search(
                 met += 1
             return sharp is not None and sharp < -NOISE
 
-    chosen = settings(
-        max_examples=examples, database=None, deadline=None,
-        phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    try:
-        found = find(
-            st.fixed_dictionaries(instance), fails, settings=chosen, random=random.Random(0)
-        )
-    except NoSuchExample:
-        return Search(met, None)
+    found = smallest(instance, fails, examples)
     return Search(met, found)

@@ -1,16 +1,63 @@
-"""Evidence that a SymPy expression is not zero: a point at which it is not."""
+"""Whether SymPy expressions are equal: a proof, a point where they are not, or no answer."""
 
 from __future__ import annotations
 
 import random
 from typing import Any
 
+import numpy as np
 import sympy
 
-__all__ = ["nonzero_at"]
+from attnlib.evidence.arrays import Array
+from attnlib.evidence.errors import ClaimError
+
+__all__ = ["as_symbols", "differing", "nonzero_at"]
 
 
-def nonzero_at(expr: sympy.Expr) -> dict[str, Any] | None:
+def as_symbols(name: str, x: Any) -> Array:
+    """The entries of a SymPy expression or explicit matrix, as an array of expressions."""
+    if not isinstance(x, sympy.Expr | sympy.MatrixBase):
+        raise ClaimError(f"{name} must be a SymPy expression or matrix, got {type(x).__name__}")
+    if isinstance(x, sympy.MatrixExpr) and not isinstance(x, sympy.MatrixBase):
+        raise ClaimError(f"{name} must be explicit, entry by entry: {x}")
+    entries = np.array(x, dtype=object)
+    if entries.size == 0:
+        raise ClaimError(f"{name} is empty: nothing is compared")
+    for entry in entries.flat:
+        if entry.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
+            raise ClaimError(f"{name} holds {entry}")
+    return entries
+
+
+def differing(value: Array, reference: Array) -> list[str]:
+    """A sentence on each entry in which the two differ; none where SymPy proves them equal.
+
+    Raises:
+        ClaimError: another shape, two symbols of one name, or an entry for which SymPy finds
+            neither a proof nor a point where the difference is not 0.
+    """
+    if value.shape != reference.shape:
+        raise ClaimError(f"shape {value.shape} against {reference.shape}")
+    symbols = set().union(*(e.free_symbols for e in (*value.flat, *reference.flat)))
+    if len({str(s) for s in symbols}) < len(symbols):
+        raise ClaimError("two symbols share a name but not their assumptions")
+    found = []
+    for index in np.ndindex(reference.shape):
+        difference = value[index] - reference[index]
+        point = nonzero_at(difference)
+        if point is not None:
+            found.append(
+                f"{value[index]} differs from {reference[index]} at {point}, entry {index}"
+            )
+            continue
+        # In exponentials too: simplify writes half of a difference as tanh, and is stuck.
+        forms = (difference, difference.rewrite(sympy.exp))
+        if all(sympy.simplify(form) != 0 for form in forms):
+            raise ClaimError(f"SymPy cannot decide whether {difference} is zero")
+    return found
+
+
+def nonzero_at(expr: sympy.Expr) -> dict[str, str] | None:
     """A point at which expr is clearly not 0, or None where thirty points show none."""
     rng = random.Random(0)
     symbols = sorted(expr.free_symbols, key=str)
