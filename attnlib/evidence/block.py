@@ -191,7 +191,7 @@ class Claim:
             lines += _wrap("    because ", c["why"]) if c["why"] else []
             lines += _wrap("    ", c["window"]) if c["window"] else []
             for wrong in c["rejects"]:
-                told = f"{wrong['name']}: {miss_text(wrong)}"
+                told = f"{wrong['name']}, {miss_text(wrong)}"
                 told += f"; {wrong['excuse']}" * bool(wrong["excuse"])
                 lines += _wrap("    ✗ rejected: ", told)
         return "\n".join(lines)
@@ -297,15 +297,16 @@ def state(**values: Any) -> None:
 
 
 def _wrap(head: str, text: str | None) -> list[str]:
-    indent = " " * min(len(head), 16)
+    indent = " " * min(len(head), 8)
     return textwrap.wrap(text or "", 72, initial_indent=head, subsequent_indent=indent)
 
 
 def _show(text: str, mime: str, record: dict[str, Any]) -> None:
     """In a notebook: one output with the text and the record; elsewhere: print the text."""
-    # Not imported here: who runs in IPython has loaded it.
-    ipython = sys.modules.get("IPython")
+    ipython = sys.modules.get("IPython")  # who runs in IPython has loaded it
     if ipython is None or ipython.get_ipython() is None:
         print(text)
-    else:
-        ipython.display.display({"text/plain": text, mime: record}, raw=True)
+        return
+    from IPython.display import display
+
+    display({"text/plain": text, mime: record}, raw=True)

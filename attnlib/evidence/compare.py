@@ -127,6 +127,11 @@ class Near(Yardstick):
             units = np.asarray(np.where(error > 0, error / allowed, 0.0))
         return Gap(int(off.sum()), float(units.max()), _worst(units, off, x, r, relation))
 
+    def reach(self, value: Any, wrong: Iterable[Any]) -> int:
+        # A value that is accepted stays so in a wider tolerance: only the misses count.
+        miss = min(self.gap(version).miss for version in wrong)
+        return min(int(math.log10(miss)), WIDEST) if miss < math.inf else WIDEST
+
     def text(self) -> str:
         return self.tolerance.text("slack" if self.side else "|error|")
 
@@ -150,9 +155,8 @@ class Pattern(Yardstick):
     def gap(self, value: Any, widened: float | int = 1) -> Gap:
         signs = self.reference.astype(int)
         x, r = as_pair(value, signs)
-        found = np.asarray(
-            np.where(abs(x) <= widened * self.tolerance.atol, 0, np.sign(x)).astype(int)
-        )
+        zero = abs(x) <= widened * self.tolerance.atol
+        found = np.asarray(np.where(zero, 0, np.sign(x)), dtype=int)
         if self.reference.dtype.kind == "b":
             found = abs(found)
         off = np.asarray(found != signs)

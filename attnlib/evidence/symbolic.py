@@ -46,9 +46,8 @@ def differing(value: Array, reference: Array) -> list[str]:
         difference = value[index] - reference[index]
         point = nonzero_at(difference)
         if point is not None:
-            found.append(
-                f"{value[index]} differs from {reference[index]} at {point}, entry {index}"
-            )
+            pair = f"{value[index]} differs from {reference[index]}"
+            found.append(f"{pair} at {point}, entry {index}")
             continue
         # In exponentials too: simplify writes half of a difference as tanh, and is stuck.
         forms = (difference, difference.rewrite(sympy.exp))
