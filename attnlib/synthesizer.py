@@ -89,7 +89,7 @@ class SynthesizerAttention(nn.Module):
     >>> layer = SynthesizerAttention(2, 1, block_size=3, causal=False)
     >>> for name, p in layer.named_parameters():
     ...     _ = nn.init.eye_(p) if name in ("V", "W_O") else nn.init.zeros_(p)
-    >>> layer(torch.tensor([[[1.0, 0.0], [3.0, 8.0]]])).detach()
+    >>> layer(torch.tensor([[[1.0, 0.0], [3.0, 8.0]]]))[0].detach()
     tensor([[[2., 4.],
              [2., 4.]]])
     """
@@ -159,15 +159,21 @@ class SynthesizerAttention(nn.Module):
         P = H @ self.B_p + self.b_p[:, None]
         return tile_factors(P, H @ self.B_r + self.b_r[:, None], n)
 
-    def forward(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch n d_model"]:
-        """The output, in the shape of x; arguments and errors as given for the class."""
+    def forward(
+        self, x: Float[Tensor, "batch n d_model"], need_weights: bool = True
+    ) -> tuple[Float[Tensor, "batch n d_model"], Float[Tensor, "batch heads n n"] | None]:
+        """The outputs, in the shape of x, and the weights of every head, or None in their place.
+
+        Arguments and errors as given for the class.
+        """
         S = self.scores(x)
         if self.causal:
             n = S.shape[-1]
             future = torch.ones(n, n, dtype=torch.bool, device=S.device).triu(1)
             S = S.masked_fill(future, -math.inf)
-        Y = torch.softmax(S, dim=-1) @ self._heads(x @ self.V)
-        return Y.transpose(1, 2).flatten(-2) @ self.W_O + self.b_O
+        A = torch.softmax(S, dim=-1)
+        Y = A @ self._heads(x @ self.V)
+        return Y.transpose(1, 2).flatten(-2) @ self.W_O + self.b_O, A if need_weights else None
 
 
 def _uniform(*shape: int) -> nn.Parameter:

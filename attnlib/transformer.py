@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -21,8 +23,11 @@ from attnlib._inputs import (
     require_tokens,
 )
 
-__all__ = ["MultiHeadAttention", "TransformerLayer", "attention", "causal_mask",
+__all__ = ["MultiHeadAttention", "ProcessHeads", "TransformerLayer", "attention", "causal_mask",
            "smoothed_cross_entropy"]  # fmt: skip
+
+# What happens to Q, K and V of all heads, [*b, h, n or m, d_k], before they meet.
+ProcessHeads = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 def attention(
@@ -92,37 +97,93 @@ class MultiHeadAttention(nn.Module):
 
     Serves the claim ``multi-head-concat``. Head i owns the columns i·d_k to (i + 1)·d_k − 1 of
     W_Q, W_K, W_V, and those rows of W_O. No biases, as in Vaswani et al. (2017). Torch's module
-    has the transposed matrices and the negated mask. n_heads must divide d_model.
+    has the transposed matrices and the negated mask.
+
+    Args:
+        d_model, n_heads: width and number of heads; n_heads divides d_model.
+        causal: token t attends to tokens up to t of its own sequence, and to nothing else.
+        process_heads: a hook, called with Q, K, V of all heads, [*b, h, n or m, d_k]; it returns
+            the three that are used, in the same shapes. Rotary positions are such a hook.
+
+    Raises:
+        ValueError: an argument is out of range, or the hook returns something else; when called,
+            as for ``attention``; a causal layer is given a memory or a mask.
 
     >>> MultiHeadAttention(d_model=6, n_heads=2)(torch.ones(4, 6))[1][0, 0].tolist()  # equal keys
     [0.25, 0.25, 0.25, 0.25]
     """
 
-    def __init__(self, d_model: int, n_heads: int) -> None:
+    def __init__(
+        self, d_model: int, n_heads: int, *, causal: bool = False,
+        process_heads: ProcessHeads | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.d_model = require_integer("d_model", d_model, 1)
         self.n_heads = require_integer("n_heads", n_heads, 1)
         if d_model % n_heads:
             raise ValueError(f"n_heads must divide d_model = {d_model}, got {n_heads}")
+        self.causal = require_flag("causal", causal)
+        if process_heads is not None and not callable(process_heads):
+            raise ValueError(f"process_heads must be a function of Q, K and V, or None; got "
+                             f"{process_heads!r}")  # fmt: skip
+        self.process_heads = process_heads
         for name in ("W_Q", "W_K", "W_V", "W_O"):
             W = nn.init.xavier_uniform_(torch.empty(d_model, d_model))  # variance 1/d_model
             self.register_parameter(name, nn.Parameter(W))
+
+    def heads(
+        self, x: Float[Tensor, "*b n d_model"], memory: Float[Tensor, "*c m d_model"]
+    ) -> tuple[
+        Float[Tensor, "*b h n d_k"], Float[Tensor, "*c h m d_k"], Float[Tensor, "*c h m d_k"]
+    ]:
+        """Q, K and V of every head, as attention gets them: after ``process_heads``."""
+        pairs = ((x, self.W_Q), (memory, self.W_K), (memory, self.W_V))
+        # [*b, n, h·d_k] → [*b, n, h, d_k] → [*b, h, n, d_k]
+        Q, K, V = ((t @ W).unflatten(-1, (self.n_heads, -1)).transpose(-3, -2) for t, W in pairs)
+        return (Q, K, V) if self.process_heads is None else processed(self.process_heads, Q, K, V)
 
     def forward(
         self,
         x: Float[Tensor, "*b n d_model"],
         memory: Float[Tensor, "*c m d_model"] | None = None,
         mask: Bool[Tensor, "*x #n #m"] | None = None,
-    ) -> tuple[Float[Tensor, "*o n d_model"], Float[Tensor, "*o h n m"]]:
-        """The outputs, and the weights of every head. Without a memory x attends to itself."""
+        need_weights: bool = True,
+    ) -> tuple[Float[Tensor, "*o n d_model"], Float[Tensor, "*o h n m"] | None]:
+        """The outputs, and the weights of every head. Without a memory x attends to itself.
+
+        With need_weights=False there is None in their place. Without a mask torch's fused kernel
+        then does the work, in less memory, and no value is looked at: NaN in is NaN out.
+        """
+        if self.causal and not (memory is None and mask is None):
+            extra = "mask" if memory is None else "memory"
+            raise ValueError(f"{extra} must be omitted: this layer is causal self-attention")
         memory = x if memory is None else memory
-        require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
-        require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
-        pairs = ((x, self.W_Q), (memory, self.W_K), (memory, self.W_V))
-        # [*b, n, h·d_k] → [*b, n, h, d_k] → [*b, h, n, d_k], and back.
-        Q, K, V = ((t @ W).unflatten(-1, (self.n_heads, -1)).transpose(-3, -2) for t, W in pairs)
-        heads, A = attention(Q, K, V, mask)
-        return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A
+        if need_weights or mask is not None:
+            require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
+            require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
+            if self.causal:
+                mask = causal_mask(x.shape[-2]).to(x.device)
+            heads, A = attention(*self.heads(x, memory), mask)
+        else:
+            for name, tokens in (("x", x), ("memory", memory)):
+                if tokens.ndim < 2 or tokens.shape[-1] != self.d_model:
+                    raise ValueError(f"{name} must have rows of d_model = {self.d_model} entries, "
+                                     f"got shape {tuple(tokens.shape)}")  # fmt: skip
+            heads = F.scaled_dot_product_attention(*self.heads(x, memory), is_causal=self.causal)
+        # [*b, h, n, d_k] → [*b, n, h, d_k] → [*b, n, h·d_k]
+        return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A if need_weights else None
+
+
+def processed(
+    process_heads: ProcessHeads, Q: Tensor, K: Tensor, V: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What a hook makes of Q, K and V, checked: three tensors in the same shapes."""
+    found = process_heads(Q, K, V)
+    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in found]
+    if shapes != (given := [tuple(t.shape) for t in (Q, K, V)]):
+        raise ValueError(f"process_heads must return Q, K and V in their shapes {given}; it "
+                         f"returned {shapes}")  # fmt: skip
+    return found
 
 
 class TransformerLayer(nn.Module):

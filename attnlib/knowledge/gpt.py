@@ -3,62 +3,38 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnlib._inputs import require_between, require_choice, require_classes, require_integer
 from attnlib.positions import rotary
 from attnlib.synthesizer import SynthesizerAttention
-from attnlib.transformer import MultiHeadAttention, attention, causal_mask
+from attnlib.transformer import MultiHeadAttention
 
-__all__ = ["GPT", "VARIANTS"]
+__all__ = ["GPT", "VARIANTS", "turned_heads"]
 
 VARIANTS = ("vanilla", "synthesizer", "rotary")
 
 
-class CausalAttention(MultiHeadAttention):
-    """Causal self-attention; with rotate=True queries and keys are turned by their positions."""
+def turned_heads(
+    Q: Float[Tensor, "*b n d_k"], K: Float[Tensor, "*c m d_k"], V: Float[Tensor, "*c m d_k"]
+) -> tuple[Float[Tensor, "*b n d_k"], Float[Tensor, "*c m d_k"], Float[Tensor, "*c m d_k"]]:
+    """Rotary positions 0, 1, …: queries and keys turned, values as they are.
 
-    def __init__(self, d_model: int, n_heads: int, rotate: bool) -> None:
-        super().__init__(d_model, n_heads)
-        self.rotate = rotate
-        if rotate and (d_model // n_heads) % 2:
-            raise ValueError(f"n_embd/n_head must be even for rotary positions, got {d_model} and "
-                             f"{n_heads}")  # fmt: skip
-
-    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        Q, K, V = (
-            (x @ W).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
-            for W in (self.W_Q, self.W_K, self.W_V)
-        )
-        if self.rotate:
-            p = torch.arange(x.shape[1], device=x.device)
-            Q, K = rotary(Q, p), rotary(K, p)
-        return Q, K, V
-
-    def forward(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch n d_model"]:
-        # Torch's fused kernel: what attnlib.transformer.attention computes, in less memory.
-        heads = F.scaled_dot_product_attention(*self._heads(x), is_causal=True)
-        return heads.transpose(1, 2).flatten(-2) @ self.W_O
-
-    def weights(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch h n n"]:
-        return attention(*self._heads(x), causal_mask(x.shape[1]).to(x.device))[1]
-
-
-class CausalSynthesizer(SynthesizerAttention):
-    """The dense causal Synthesizer, and its weights."""
-
-    def weights(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch h n n"]:
-        S = self.scores(x)
-        seen = causal_mask(x.shape[1]).to(x.device)
-        return torch.softmax(S.masked_fill(~seen, -torch.inf), dim=-1)
+    >>> Q, K, V = turned_heads(*torch.ones(3, 1, 2))  # position 0: nothing turns
+    >>> Q.tolist(), V.tolist()
+    ([[1.0, 1.0]], [[1.0, 1.0]])
+    """
+    q, k = (torch.arange(t.shape[-2], device=t.device) for t in (Q, K))
+    return rotary(Q, q), rotary(K, k), V
 
 
 class Block(nn.Module):
     """x ← x + f(LN(x)), first with attention, then with the feed-forward network for f."""
 
-    def __init__(self, attend: nn.Module, d_model: int, dropout: float) -> None:
+    def __init__(
+        self, attend: MultiHeadAttention | SynthesizerAttention, d_model: int, dropout: float
+    ) -> None:
         super().__init__()
         self.norm_1, self.norm_2 = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.attend = attend
@@ -68,7 +44,8 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch n d_model"]:
-        x = x + self.drop(self.attend(self.norm_1(x)))
+        # Without weights attention is a fused kernel: faster, and A is never stored.
+        x = x + self.drop(self.attend(self.norm_1(x), need_weights=False)[0])
         return x + self.drop(self.ffn(self.norm_2(x)))
 
 
@@ -117,11 +94,15 @@ class GPT(nn.Module):
         dropout = require_between("dropout", dropout, 0, 1)
         if n_embd % n_head:
             raise ValueError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
+        if attention == "rotary" and (n_embd // n_head) % 2:
+            raise ValueError(f"n_embd/n_head must be even for rotary positions, got {n_embd} and "
+                             f"{n_head}")  # fmt: skip
 
-        def attend() -> nn.Module:
+        def attend() -> MultiHeadAttention | SynthesizerAttention:
             if attention == "synthesizer":
-                return CausalSynthesizer(n_embd, n_head, block_size)
-            return CausalAttention(n_embd, n_head, rotate=attention == "rotary")
+                return SynthesizerAttention(n_embd, n_head, block_size)
+            process_heads = turned_heads if attention == "rotary" else None
+            return MultiHeadAttention(n_embd, n_head, causal=True, process_heads=process_heads)
 
         # Small, so that a fresh model's residual stream is what its layers write, not noise.
         self.characters = nn.Embedding(vocab_size, n_embd)
@@ -155,6 +136,6 @@ class GPT(nn.Module):
         """The attention weights of every layer: entry [b, h, t, s] is what t takes from s."""
         x, found = self._embed(idx), []
         for block in self.blocks:
-            found.append(block.attend.weights(block.norm_1(x)))
+            found.append(block.attend(block.norm_1(x))[1])
             x = block(x)
         return found

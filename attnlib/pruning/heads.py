@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from attnlib._inputs import require_finite
-from attnlib.transformer import MultiHeadAttention
+from attnlib.synthesizer import SynthesizerAttention
+from attnlib.transformer import MultiHeadAttention, ProcessHeads
 
 __all__ = ["AttentionLayer", "Block", "attention_layers", "gate_heads", "rescale_heads"]
 
@@ -30,33 +31,39 @@ class Block(NamedTuple):
 
 
 class AttentionLayer(NamedTuple):
-    """One attention layer of a model, as the functions of this package see it.
+    r"""One attention layer of a model, as the functions of this package see it.
 
-    The layer has the weights Q, K, V of its projections and O, which multiplies the concatenated
-    heads; heads are switched off in O alone. Its forward returns the outputs and the weights
-    ``[*b, h, n, m]`` of every head, and names its tokens ``inputs``: those of the queries, the keys
-    and the values (a missing one: those of the queries).
+    .. math:: Y = \sum_h A_h\,(X'' W_V^{(h)})\,W_O^{(h)} + b_O, \qquad
+              A_h = \operatorname{softmax}\Bigl(\frac{Q_h K_h^\top}{\sqrt{d_k}} + M\Bigr)
+
+    with masks or biases M that do not depend on Q and K. Heads are switched off in O alone, W_O.
+    A layer whose weights A come from elsewhere (a Synthesizer) has None for Q and K. Its forward
+    returns the outputs [b, n, d_model] and the weights [b, h, n, m] of every head, if it has an
+    argument ``need_weights`` only when that is True, and names its tokens ``inputs``: those of the
+    queries, the keys and the values (a missing one: those of the queries).
     """
 
     name: str  # as in model.named_modules()
     n_heads: int
     d_k: int
-    Q: Block
-    K: Block
+    Q: Block | None
+    K: Block | None
     V: Block
     O: Block  # noqa: E741 (the letter of the notation page)
     inputs: tuple[str, str, str] = ("x", "memory", "memory")
+    process_heads: ProcessHeads | None = None  # of Q, K, V of all heads, before they meet
 
 
 def attention_layers(model: nn.Module) -> list[AttentionLayer]:
     """The attention layers of a model, in the order of the rows of all scores.
 
     A model with a method ``attention_layers()`` names them itself: that is the whole protocol.
-    Otherwise every ``attnlib.transformer.MultiHeadAttention`` and every
+    Otherwise every ``MultiHeadAttention`` and ``SynthesizerAttention`` of this package and every
     ``torch.nn.MultiheadAttention`` among its modules is taken, in the order of the modules.
 
     Raises:
-        ValueError: there is none, or they differ in the number of heads: L×H needs one H.
+        ValueError: there is none, or they differ in the number of heads: L×H needs one H; or
+            one of them has a forward of its own, and nobody says where its heads are.
 
     >>> layer = nn.TransformerEncoderLayer(6, 3, batch_first=True)
     >>> [(a.name, a.n_heads, a.O.parameter) for a in attention_layers(layer)]
@@ -68,18 +75,29 @@ def attention_layers(model: nn.Module) -> list[AttentionLayer]:
         layers = list(model.attention_layers())
     else:
         layers = [_describe(name, module) for name, module in model.named_modules()
-                  if isinstance(module, MultiHeadAttention | nn.MultiheadAttention)]  # fmt: skip
+                  if isinstance(module, _KNOWN)]  # fmt: skip
     if not layers or len({layer.n_heads for layer in layers}) > 1:
         raise ValueError(f"model must have attention layers with one number of heads, got "
                          f"{[(layer.name, layer.n_heads) for layer in layers]}")  # fmt: skip
     return layers
 
 
+_KNOWN = (MultiHeadAttention, SynthesizerAttention, nn.MultiheadAttention)
+
+
 def _describe(name: str, module: nn.Module) -> AttentionLayer:
+    if not any(type(module).forward is known.forward for known in _KNOWN):
+        raise ValueError(f"model has {name!r}, a {type(module).__name__} with a forward of its "
+                         "own: say in model.attention_layers() where its heads are")  # fmt: skip
+    if isinstance(module, SynthesizerAttention):
+        d_k, x = module.d_model // module.n_heads, ("x", "x", "x")
+        return AttentionLayer(name, module.n_heads, d_k, None, None, Block("V", 1),
+                              Block("W_O", 0), x)  # fmt: skip
     if isinstance(module, MultiHeadAttention):
         d_k = module.d_model // module.n_heads
         Q, K, V = (Block(W, 1) for W in ("W_Q", "W_K", "W_V"))
-        return AttentionLayer(name, module.n_heads, d_k, Q, K, V, Block("W_O", 0))
+        return AttentionLayer(name, module.n_heads, d_k, Q, K, V, Block("W_O", 0),
+                              process_heads=module.process_heads)  # fmt: skip
     # Torch's matrices are transposed, and in one if keys and values have d_model entries as well.
     d, joint = module.embed_dim, module.in_proj_weight is not None
     blocks = [

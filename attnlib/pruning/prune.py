@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from attnlib._inputs import require_choice, require_flag, require_integer
 from attnlib.pruning.heads import attention_layers, gate_heads
-from attnlib.pruning.scores import METHODS, Loss, head_scores
+from attnlib.pruning.scores import METHODS, Loss, head_scores, require_batches
 
 __all__ = ["Pruning", "greedy_prune"]
 
@@ -29,7 +29,7 @@ class Pruning(NamedTuple):
 
 
 def greedy_prune(
-    model: nn.Module, batches: Sequence[Any], method: str, loss: Loss, remove: int,
+    model: nn.Module, batches: Iterable[Any], method: str, loss: Loss, remove: int,
     evaluate: Callable[[nn.Module], float], *, once: bool = False, highest_first: bool = False,
     tune: Callable[[nn.Module], None] | None = None, seed: int = 0, progress: bool = True,
 ) -> Pruning:  # fmt: skip
@@ -56,6 +56,7 @@ def greedy_prune(
     layers = attention_layers(model)
     L, H = len(layers), layers[0].n_heads
     remove = require_integer("remove", remove, 1, L * H)
+    batches = require_batches(model, batches)  # kept: an iterator gives them once only
     sign = -1 if require_flag("highest_first", highest_first) else 1
     require_flag("once", once)
     require_flag("progress", progress)

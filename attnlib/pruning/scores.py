@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ Loss = Callable[[nn.Module, Any], Tensor]  # one number for each example of a ba
 
 
 def head_scores(
-    model: nn.Module, batches: Sequence[Any], method: str, loss: Loss, seed: int = 0
+    model: nn.Module, batches: Iterable[Any], method: str, loss: Loss, seed: int = 0
 ) -> Float[Tensor, "L H"]:
     r"""A score for every head; all but "entropy" are meant to be low for heads that can go.
 
@@ -52,18 +53,21 @@ def head_scores(
 
     Args:
         model: a module in eval mode; where its heads are, ``attention_layers`` says.
-        batches: a list of batches, each a tensor, or a tuple, list or dict of tensors, with the
-            examples along axis 0. Nothing else in a batch may be a tensor.
+        batches: a list of batches, or an iterator, read once. A batch is a tensor, or a tuple,
+            list or dict of tensors, with the examples along axis 0, and holds no other tensor.
         method: one of ``METHODS``.
         loss: ``loss(model, batch)`` returns one number for each example, shape [batch].
         seed: for "random".
 
     Raises:
         ValueError: the method is unknown, the model is in training mode, there is no batch, or
-            the loss is not one finite number for each example.
+            the loss is not one finite number for each example, or has no gradient where one is
+            needed. "gradient-…" for a layer without W_Q and W_K (a Synthesizer). "entropy",
+            "confidence", "…-activations": a layer is not called exactly once for each batch,
+            with the examples along axis 0, or does not return what ``AttentionLayer`` says.
     """
     require_choice("method", method, METHODS)
-    batches = _require_batches(model, batches)
+    batches = require_batches(model, batches)
     if method == "random":
         layers = attention_layers(model)
         generator = torch.Generator().manual_seed(require_integer("seed", seed, 0))
@@ -81,7 +85,7 @@ def head_scores(
 
 
 def gradient_matrices(
-    model: nn.Module, batches: Sequence[Any], output: Loss,
+    model: nn.Module, batches: Iterable[Any], output: Loss,
     of: str = "weights", norm: str = "frobenius",
 ) -> Float[Tensor, "3 L H"]:  # fmt: skip
     r"""G_Q, G_K, G_V: the mean over examples of the norm of one example's gradient.
@@ -102,6 +106,7 @@ def gradient_matrices(
     """
     require_choice("of", of, ("weights", "activations"))
     require_choice("norm", norm, ("frobenius", "max"))
+    _require_queries(model)
     gradients = _weight_gradients if of == "weights" else _activation_gradients
 
     def norms(batch: Any) -> Tensor:
@@ -110,17 +115,19 @@ def gradient_matrices(
         return torch.stack([torch.stack([torch.linalg.vector_norm(g, p, dim=(-2, -1))
                                          for g in row], 1) for row in G], 1)  # fmt: skip
 
-    return _mean_over_examples(model, _require_batches(model, batches), norms)
+    return _mean_over_examples(model, require_batches(model, batches), norms)
 
 
 # -- batches and losses ------------------------------------------------------------------------
 
 
-def _require_batches(model: nn.Module, batches: Sequence[Any]) -> list[Any]:
+def require_batches(model: nn.Module, batches: Iterable[Any]) -> list[Any]:
+    """The batches as a list, checked, of a model in eval mode."""
     attention_layers(model)
     if model.training:
         raise ValueError("model must be in eval mode, model.eval(): dropout would change scores")
-    if isinstance(batches, Tensor | dict) or not (found := list(batches)):
+    many = isinstance(batches, Iterable) and not isinstance(batches, Tensor | dict)
+    if not (found := list(batches) if many else []):
         raise ValueError(f"batches must be a list of at least one batch, got {batches!r:.80}")
     for batch in found:
         lengths = {len(x) if isinstance(x, Tensor) and x.ndim else 0 for x in tree_leaves(batch)}
@@ -128,6 +135,14 @@ def _require_batches(model: nn.Module, batches: Sequence[Any]) -> list[Any]:
             raise ValueError("batches must hold tensors with the examples of a batch along axis 0, "
                              f"at least one; got lengths {sorted(lengths)}")  # fmt: skip
     return found
+
+
+def _require_queries(model: nn.Module) -> None:
+    without = [a.name for a in attention_layers(model) if a.Q is None or a.K is None]
+    if without:
+        others = [method for method in METHODS if not method.startswith("gradient")]
+        raise ValueError(f"model has attention without W_Q and W_K, {without}, and so no gradients "
+                         f"by them; methods that score it: {', '.join(others)}")  # fmt: skip
 
 
 def _size(batch: Any) -> int:
@@ -151,11 +166,23 @@ def _mean_over_examples(
     model: nn.Module, batches: list[Any], each: Callable[[Any], Tensor]
 ) -> Tensor:
     """The mean over all examples of what ``each`` gives for those of a batch along axis 0."""
-    with sdpa_kernel(SDPBackend.MATH):  # torch's fused kernels have no rule for vmap
+    with _plain_kernels():
         total = sum(each(batch).detach().sum(dim=0) for batch in batches)
     scores = total / sum(_size(batch) for batch in batches)
     require_finite("scores", torch.atleast_1d(scores))  # within vmap no value can be looked at
     return scores
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Torch's fused attention and its fast path for padded encoders have no rules for vmap."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Losses(nn.Module):
@@ -167,7 +194,15 @@ class _Losses(nn.Module):
         self.eval()
 
     def forward(self, example: Any) -> Tensor:
-        return example_losses(self.model, tree_map(lambda x: x[None], example), self.loss)[0]
+        losses = example_losses(self.model, tree_map(lambda x: x[None], example), self.loss)
+        return _require_gradient(losses)[0]
+
+
+def _require_gradient(losses: Tensor) -> Tensor:
+    if not losses.requires_grad:
+        raise ValueError("loss must have a gradient: it was computed under no_grad, from detached "
+                         "tensors, by operations like argmax, or without the heads")  # fmt: skip
+    return losses
 
 
 # -- the methods -------------------------------------------------------------------------------
@@ -203,10 +238,11 @@ def _weight_gradients(model: nn.Module, batch: Any, output: Loss) -> list[list[T
 def _activation_gradients(model: nn.Module, batch: Any, output: Loss) -> list[list[Tensor]]:
     layers = attention_layers(model)
     # Activations belong to one example each: the gradient of the sum holds those of the examples.
-    with torch.enable_grad(), recorded_calls(model) as calls:
-        total = example_losses(model, batch, output).sum()
-        require_calls(model, calls)
-        dY = torch.autograd.grad(total, [call.output for call in calls])
+    with torch.enable_grad(), recorded_calls(model, _size(batch)) as recorded:
+        losses = example_losses(model, batch, output)
+        calls = require_calls(model, recorded)
+        dY = torch.autograd.grad(_require_gradient(losses).sum(), [call.output for call in calls],
+                                 materialize_grads=True)  # fmt: skip
     with torch.no_grad():
         found = [activation_gradients(model, a, call, dy)
                  for a, call, dy in zip(layers, calls, dY, strict=True)]  # fmt: skip
@@ -216,9 +252,9 @@ def _activation_gradients(model: nn.Module, batch: Any, output: Loss) -> list[li
 @torch.no_grad()
 def _rows(model: nn.Module, batch: Any, loss: Loss, method: str) -> Float[Tensor, "b L H"]:
     """The mean over queries of the entropy, or of the largest weight, of each example's rows."""
-    with recorded_calls(model) as calls:
+    with recorded_calls(model, _size(batch)) as recorded:
         example_losses(model, batch, loss)
-    require_calls(model, calls)
+    calls = require_calls(model, recorded)
     f = entropy if method == "entropy" else lambda A: A.amax(dim=-1)
     return torch.stack([f(call.weights).mean(dim=-1) for call in calls], dim=1)
 
