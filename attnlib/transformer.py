@@ -179,11 +179,12 @@ def processed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What a hook makes of Q, K and V, checked: three tensors in the same shapes."""
     found = process_heads(Q, K, V)
-    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in found]
+    several = found if isinstance(found, tuple | list) else (found,)
+    shapes = [tuple(t.shape) if isinstance(t, Tensor) else type(t).__name__ for t in several]
     if shapes != (given := [tuple(t.shape) for t in (Q, K, V)]):
         raise ValueError(f"process_heads must return Q, K and V in their shapes {given}; it "
                          f"returned {shapes}")  # fmt: skip
-    return found
+    return several
 
 
 class TransformerLayer(nn.Module):

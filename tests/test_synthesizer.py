@@ -93,7 +93,7 @@ def test_equals_the_loop_forward_and_backward(kind, shared, causal):
     X = tokens(2, 4, 6).requires_grad_()
     leaves = [X, *layer.parameters()]
     probe = tokens(2, 4, 6)
-    value, reference = layer(X), loop(layer, X)
+    value, reference = layer(X)[0], loop(layer, X)
     assert value.shape == X.shape
     # 20 roundings of scores below 30, in the exponent of values below 30.
     tolerance = {"atol": 20 * 30 * 30 * 2**-52, "rtol": 0}
@@ -109,7 +109,7 @@ def test_equals_the_loop_forward_and_backward(kind, shared, causal):
 def test_float32_is_as_good_as_float32(kind, shared):
     layer = make(kind, shared, dtype=torch.float32)
     X = tokens(dtype=torch.float32)
-    value = layer(X)
+    value = layer(X)[0]
     assert value.dtype == torch.float32
     reference = layer.double()(X.double())
     close(value.double(), reference, atol=20 * 30 * 30 * 2**-23, rtol=0)
@@ -135,7 +135,7 @@ def test_scores_against_the_loop(kind, shared):
 def test_lengths(kind, causal, n):
     layer = make(kind, causal=causal)
     X = tokens(BATCH, n, D)
-    close(layer(X), loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+    close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_lengths(kind, causal, n):
 def test_sizes(kind, shared, d, h, ell):
     layer = make(kind, shared, d=d, h=h, ell=ell)
     X = tokens(3, ell, d)
-    close(layer(X), loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+    close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
 def test_one_row_at_50_digits():
@@ -174,7 +174,7 @@ def test_one_row_at_50_digits():
         expected = [[float(out[t, o] + mpmath.mpf(p["b_O"][o])) for o in range(4)]
                     for t in range(3)]  # fmt: skip
     expected = torch.tensor(expected, dtype=torch.float64)
-    close(layer(X)[0], expected, atol=20 * 30 * 2**-52, rtol=0)
+    close(layer(X)[0][0], expected, atol=20 * 30 * 2**-52, rtol=0)
 
 
 # -- tiling ----------------------------------------------------------------------------------
@@ -249,8 +249,8 @@ def test_outputs_are_affine_in_the_other_tokens(kind, causal):
     layer = make(kind, causal=causal)
     X, step = tokens(), tokens()
     step[:, N - 1] = 0  # the last row sees all, and its own token stays
-    close(layer(X + 2 * step)[:, -1] - layer(X + step)[:, -1],
-          layer(X + step)[:, -1] - layer(X)[:, -1],
+    close(layer(X + 2 * step)[0][:, -1] - layer(X + step)[0][:, -1],
+          layer(X + step)[0][:, -1] - layer(X)[0][:, -1],
           atol=20 * 30 * 30 * 2**-52, rtol=0)  # fmt: skip
 
 
@@ -302,14 +302,14 @@ def test_causal_outputs_ignore_the_future(kind):
     X = tokens()
     changed = X.clone()
     changed[:, 3:] += 1
-    close(layer(changed)[:, :3], layer(X)[:, :3], atol=0, rtol=0)
-    assert (layer(changed)[:, 3] != layer(X)[:, 3]).all()
+    close(layer(changed)[0][:, :3], layer(X)[0][:, :3], atol=0, rtol=0)
+    assert (layer(changed)[0][:, 3] != layer(X)[0][:, 3]).all()
 
 
 @kinds
 def test_columns_beyond_n_have_no_gradient(kind):
     layer = make(kind, causal=False)
-    layer(tokens(BATCH, 4, D)).square().sum().backward()
+    layer(tokens(BATCH, 4, D))[0].square().sum().backward()
     if kind == "dense":
         assert (layer.B.grad[..., :4] != 0).any((0, 1)).all()
         assert (layer.B.grad[..., 4:] == 0).all()
@@ -333,7 +333,7 @@ def test_weights_of_zero_scores_are_means(kind, shared):
                 p.zero_()
     X = tokens()
     means = torch.stack([X[:, : t + 1].mean(1) for t in range(N)], 1)
-    close(layer(X), means @ layer.V @ layer.W_O + layer.b_O, atol=1e-12, rtol=0)
+    close(layer(X)[0], means @ layer.V @ layer.W_O + layer.b_O, atol=1e-12, rtol=0)
 
 
 @kinds
@@ -344,7 +344,7 @@ def test_huge_scores_pick_one_value(kind):
         for name in {"dense": ["B", "b_2"], "random": ["R"]}.get(kind, ["B_p", "b_p"]):
             getattr(layer, name).mul_(1e5)
     X = tokens()
-    value = layer(X)
+    value = layer(X)[0]
     assert value.isfinite().all()
     pick = layer.scores(X).argmax(-1)  # [batch, heads, n]
     V = (X @ layer.V).unflatten(-1, (H, -1)).transpose(1, 2)
@@ -400,12 +400,12 @@ def test_parameter_shapes_and_counts(shared):
 def test_state_survives_a_file(kind, shared):
     layer, other = make(kind, shared), make(kind, shared)
     X = tokens()
-    assert not torch.equal(layer(X), other(X))
+    assert not torch.equal(layer(X)[0], other(X)[0])
     file = io.BytesIO()
     torch.save(layer.state_dict(), file)
     file.seek(0)
     other.load_state_dict(torch.load(file, weights_only=True))
-    close(other(X), layer(X), atol=0, rtol=0)
+    close(other(X)[0], layer(X)[0], atol=0, rtol=0)
 
 
 @kinds
@@ -454,7 +454,7 @@ def test_biases_start_at_0_but_those_of_factors_at_1(kind, shared):
 @kinds
 def test_every_parameter_gets_a_gradient_from_the_start(kind):
     layer = SynthesizerAttention(D, H, ELL, kind)
-    layer(torch.randn(BATCH, ELL, D)).square().sum().backward()
+    layer(torch.randn(BATCH, ELL, D))[0].square().sum().backward()
     for name, p in layer.named_parameters():
         assert (p.grad != 0).any(), name
 
@@ -490,16 +490,16 @@ def test_gradcheck(kind, shared):
 def test_vmap_over_the_batch(kind):
     layer = make(kind)
     X = tokens()
-    one_by_one = torch.func.vmap(lambda x: layer(x[None])[0])(X)
-    close(one_by_one, layer(X), atol=20 * 30 * 30 * 2**-52, rtol=0)
+    one_by_one = torch.func.vmap(lambda x: layer(x[None])[0][0])(X)
+    close(one_by_one, layer(X)[0], atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
 @kinds
 def test_batches_do_not_mix_and_may_be_empty(kind):
     layer = make(kind)
     X = tokens()
-    close(layer(X[1:]), layer(X)[1:], atol=20 * 30 * 30 * 2**-52, rtol=0)
-    assert layer(X[:0]).shape == (0, N, D)
+    close(layer(X[1:])[0], layer(X)[0][1:], atol=20 * 30 * 30 * 2**-52, rtol=0)
+    assert layer(X[:0])[0].shape == (0, N, D)
     before = X.clone()
     layer(X)
     assert torch.equal(X, before)
@@ -591,3 +591,22 @@ def test_is_a_module_with_the_names_of_the_interface():
     layer = SynthesizerAttention(d_model=6, n_heads=2, block_size=4)
     assert isinstance(layer, nn.Module)
     assert (layer.kind, layer.shared, layer.causal) == ("dense", False, True)
+
+
+# -- the weights that come with the outputs ----------------------------------------------------
+
+
+@kinds
+@sharing
+@masks
+def test_outputs_are_made_of_the_weights_returned(kind, shared, causal):
+    layer, X = make(kind, shared, causal), tokens()
+    Y, A = layer(X)
+    S = layer.scores(X).exp()
+    S = S.tril() if causal else S
+    close(A, S / S.sum(-1, keepdim=True))
+    heads = [A[:, i] @ X @ layer.V[:, i * 4 : i * 4 + 4] for i in range(H)]
+    close(Y, torch.cat(heads, -1) @ layer.W_O + layer.b_O)
+    without, none = layer(X, need_weights=False)
+    assert none is None
+    assert torch.equal(without, Y)

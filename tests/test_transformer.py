@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from attnlib.positions import rotary
 from attnlib.transformer import (
     MultiHeadAttention,
     TransformerLayer,
@@ -287,6 +288,104 @@ def test_initial_weights_have_variance_1_over_d_model():
         slack = 5 * math.sqrt(4 / 45) * bound**2 / 256
         assert abs(W.square().mean() - 1 / 256) < slack
     assert len(list(mha.parameters())) == 4
+
+
+# -- heads with a hook, causal heads, heads without weights --------------------------------
+
+
+def turned(Q, K, V):
+    """Rotary positions, with other angles for keys: a slip between the two would show."""
+    return rotary(Q, torch.arange(Q.shape[-2])), rotary(K, 3 * torch.arange(K.shape[-2])), 2 * V
+
+
+def split(x, W):
+    return (x @ W).unflatten(-1, (H, -1)).transpose(-3, -2)
+
+
+@masked
+def test_a_hook_is_attention_on_the_processed_heads(mask):
+    mha = MultiHeadAttention(D_MODEL, H, process_heads=turned)
+    x, y = draw(B, N, D_MODEL), draw(B, M, D_MODEL)
+    mask = some_keys(N, M) if mask else None
+    Q, K, V = split(x, mha.W_Q), split(y, mha.W_K), split(y, mha.W_V)
+    Q, K = rotary(Q, torch.tensor([0, 1, 2, 3])), rotary(K, 3 * torch.arange(M))
+    heads, A = attention(Q, K, 2 * V, mask)
+    close(mha(x, y, mask), (heads.transpose(-3, -2).flatten(-2) @ mha.W_O, A))
+    plain = MultiHeadAttention(D_MODEL, H)
+    plain.load_state_dict(mha.state_dict())  # a hook is no state
+    assert not torch.allclose(plain(x, y, mask)[1], A)
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["all", "causal"])
+@pytest.mark.parametrize("hook", [None, turned], ids=["plain", "hook"])
+@pytest.mark.parametrize("leading", [(), (B,), (2, 5)], ids=["none", "batch", "two"])
+def test_without_weights_the_outputs_are_the_same(causal, hook, leading):
+    mha = MultiHeadAttention(D_MODEL, H, causal=causal, process_heads=hook)
+    x = draw(*leading, N, D_MODEL)
+    assert mha(x, need_weights=False)[1] is None
+    close(
+        value_and_gradients(lambda x: mha(x, need_weights=False)[0], x),
+        value_and_gradients(lambda x: mha(x)[0], x),
+    )
+    if not causal:
+        y = draw(M, D_MODEL)  # leading axes broadcast in the fused kernel too
+        close(mha(x, y, need_weights=False)[0], mha(x, y)[0])
+
+
+def test_without_weights_a_mask_still_hides_and_is_still_checked(no_shape_checks):
+    mha, x, y = MultiHeadAttention(D_MODEL, H), draw(B, N, D_MODEL), draw(B, M, D_MODEL)
+    mask = some_keys(N, M)
+    output, A = mha(x, y, mask, need_weights=False)
+    assert A is None
+    close(output, mha(x, y, mask)[0])
+    with pytest.raises(ValueError, match="nothing to attend to"):
+        mha(x, y, mask & (torch.arange(N) > 0)[:, None], need_weights=False)
+
+
+def test_a_causal_layer_is_the_causal_mask():
+    mha, x = MultiHeadAttention(D_MODEL, H, causal=True), draw(B, N, D_MODEL)
+    plain = MultiHeadAttention(D_MODEL, H)
+    plain.load_state_dict(mha.state_dict())
+    close(mha(x), plain(x, mask=causal_mask(N)), rtol=0, atol=0)
+    for bad in ({"mask": causal_mask(N)}, {"memory": x}):
+        for need_weights in (True, False):
+            with pytest.raises(ValueError, match=f"^{next(iter(bad))} must be omitted"):
+                mha(x, **bad, need_weights=need_weights)
+
+
+def test_without_weights_shapes_are_checked_and_values_are_not(no_shape_checks):
+    mha, x = MultiHeadAttention(D_MODEL, H), draw(B, N, D_MODEL)
+    for bad in (torch.ones(B, N, 5), torch.ones(D_MODEL)):
+        with pytest.raises(ValueError, match=r"^x must have rows of d_model = 12 entries"):
+            mha(bad, need_weights=False)
+        with pytest.raises(ValueError, match=r"^memory must have rows of d_model = 12 entries"):
+            mha(x, bad, need_weights=False)
+    x[0, 0, 0] = nan
+    assert mha(x, need_weights=False)[0][0].isnan().any()
+    with pytest.raises(ValueError, match=r"^x holds a value that is not finite"):
+        mha(x)
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [lambda Q, K, V: (Q, K), lambda Q, K, V: Q, lambda Q, K, V: None,
+     lambda Q, K, V: (Q.mT, K, V), lambda Q, K, V: (Q, K[..., :1], V), lambda Q, K, V: (Q, 3, V)],
+    ids=["two", "one", "none", "transposed", "narrow", "number"],
+)  # fmt: skip
+def test_a_hook_that_returns_something_else(hook, no_shape_checks):
+    mha = MultiHeadAttention(D_MODEL, H, process_heads=hook)
+    for need_weights in (True, False):
+        with pytest.raises(ValueError, match=r"^process_heads must return Q, K and V in their"):
+            mha(draw(B, N + 1, D_MODEL), need_weights=need_weights)
+
+
+def test_bad_hooks_and_flags(no_shape_checks):
+    for bad in (3, "rotary", True):
+        with pytest.raises(ValueError, match=r"^process_heads must be a function"):
+            MultiHeadAttention(D_MODEL, H, process_heads=bad)
+    for bad in (1, None, "yes"):
+        with pytest.raises(ValueError, match=r"^causal must be True or False"):
+            MultiHeadAttention(D_MODEL, H, causal=bad)
 
 
 # -- layers --------------------------------------------------------------------------------
