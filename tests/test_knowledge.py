@@ -4,9 +4,11 @@ import math
 import re
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +42,7 @@ from attnlib.knowledge.files import MASK, PAD, require_writable, write_atomicall
 from attnlib.knowledge.generate import SENTENCES, TEMPLATES
 from attnlib.knowledge.hints import asked_name
 from attnlib.knowledge.params import to_bytes
+from attnlib.positions import rotary
 
 close = torch.testing.assert_close
 variants = pytest.mark.parametrize("attention", VARIANTS)
@@ -234,6 +237,96 @@ def test_a_seed_fixes_a_new_model_and_leaves_the_random_stream_alone():
     state, same = first.state_dict(), again.state_dict()
     assert all(torch.equal(state[k], same[k]) for k in state)
     assert not torch.equal(state["head.weight"], other.head.weight)
+
+
+# -- stored parameters and seeds keep their meaning, to the last bit -----------------------------
+
+STORED = Path(__file__).parents[1] / "notebooks" / "knowledge-study"
+
+
+def operations(model, idx):
+    """The logits by the operations, in the order, with which the stored models were trained."""
+    n, x = idx.shape[1], model.characters(idx)
+    seen = torch.ones(n, n, dtype=torch.bool).tril()
+    x = x if model.attention == "rotary" else x + model.positions[:n]
+    for block in model.blocks:
+        a, y = block.attend, block.norm_1(x)
+
+        def heads(t):
+            return t.unflatten(-1, (model.n_head, -1)).transpose(1, 2)
+
+        if model.attention == "synthesizer":
+            S = heads(torch.relu(y @ a.A + a.b_1)) @ a.B[:, :, :n] + a.b_2[:, None, :n]
+            A = torch.softmax(S.masked_fill(~seen, -torch.inf), -1)
+            x = x + ((A @ heads(y @ a.V)).transpose(1, 2).flatten(-2) @ a.W_O + a.b_O)
+        else:
+            Q, K, V = heads(y @ a.W_Q), heads(y @ a.W_K), heads(y @ a.W_V)
+            if model.attention == "rotary":
+                Q, K = (rotary(t, torch.arange(n)) for t in (Q, K))
+            O = F.scaled_dot_product_attention(Q, K, V, is_causal=True)  # noqa: E741
+            x = x + O.transpose(1, 2).flatten(-2) @ a.W_O
+        x = x + block.ffn(block.norm_2(x))
+    return model.head(model.norm(x))
+
+
+@variants
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+def test_stored_models_give_the_same_logits_bit_for_bit(attention, dtype):
+    model, alphabet, _ = load_params(STORED / f"{attention}.params")
+    assert model.attention == attention
+    model = model.to(dtype).eval()
+    text = "Ada Berg was born in Rome. Where was Ada Berg born?⁇"
+    known = "".join(c for c in text if c in alphabet.characters)
+    idx = torch.tensor([alphabet.encode(known), alphabet.encode(known[::-1])])
+    assert idx.shape[1] > 40
+    with torch.no_grad():
+        assert torch.equal(model(idx), operations(model, idx))
+
+
+def drawn_by_hand(attention, vocab, block, layers, heads, d):
+    """The numbers that a new model takes from the random stream, in their order."""
+
+    def uniform(*shape):
+        return torch.empty(shape).uniform_(-(shape[-2] ** -0.5), shape[-2] ** -0.5)
+
+    found = {"characters.weight": torch.nn.Embedding(vocab, d).weight.detach().normal_(std=0.02)}
+    if attention != "rotary":
+        found["positions"] = 0.02 * torch.randn(block, d)
+    for k in range(layers):
+        if attention == "synthesizer":
+            shapes = {"A": (d, d), "B": (heads, d // heads, block), "V": (d, d), "W_O": (d, d)}
+            W = {name: uniform(*shape) for name, shape in shapes.items()}
+        else:
+            names = ("W_Q", "W_K", "W_V", "W_O")
+            W = {name: torch.nn.init.xavier_uniform_(torch.empty(d, d)) for name in names}
+        found |= {f"blocks.{k}.attend.{name}": w for name, w in W.items()}
+        for i, (rows, columns) in ((0, (d, 4 * d)), (2, (4 * d, d))):
+            for name, w in torch.nn.Linear(rows, columns).state_dict().items():
+                found[f"blocks.{k}.ffn.{i}.{name}"] = w
+    return found | {"head.weight": torch.nn.Linear(d, vocab, bias=False).weight.detach()}
+
+
+@variants
+def test_a_seed_draws_what_it_always_drew(attention):
+    torch.manual_seed(3)
+    state = GPT(**SIZES, attention=attention).state_dict()
+    torch.manual_seed(3)
+    drawn = drawn_by_hand(attention, VOCAB, BLOCK, LAYERS, HEADS, WIDTH)
+    assert [name for name in drawn if not torch.equal(state.pop(name), drawn[name])] == []
+    for name, w in state.items():  # the rest is fixed: gains 1, shifts 0
+        norm = name.split(".")[-2].startswith("norm") and name.endswith("weight")
+        assert torch.equal(w, torch.ones_like(w) if norm else torch.zeros_like(w)), name
+
+
+@variants
+def test_weights_and_outputs_come_from_one_forward(attention):
+    model, idx = make(attention), characters()
+    block, y = model.blocks[0], model.blocks[0].norm_1(model._embed(idx))
+    output, A = block.attend(y)
+    close(A, model.weights(idx)[0], atol=0, rtol=0)
+    fused, none = block.attend(y, need_weights=False)
+    assert none is None
+    close(fused, output, atol=1e-12, rtol=0)
 
 
 @pytest.mark.usefixtures("no_shape_checks")

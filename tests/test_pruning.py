@@ -13,6 +13,7 @@ from scipy.special import entr
 from scipy.stats import spearmanr
 from torch import nn
 
+from attnlib.knowledge.gpt import GPT, VARIANTS, turned_heads
 from attnlib.pruning import (
     METHODS,
     AttentionLayer,
@@ -672,6 +673,409 @@ def test_progress_is_shown_on_stderr_if_wanted(capsys):
     assert shown.out == ""
     assert "pruning by random" in shown.err
     assert "2/2" in shown.err
+
+
+# -- the book's own GPT ------------------------------------------------------------------------
+
+VOCAB, BLOCK = 11, 7
+SCORING = {v: [m for m in METHODS if v != "synthesizer" or not m.startswith("gradient")]
+           for v in VARIANTS}  # fmt: skip
+variants = pytest.mark.parametrize("variant", VARIANTS)
+dotted = pytest.mark.parametrize("variant", ["vanilla", "rotary"])
+scored = pytest.mark.parametrize(
+    ("variant", "method"), [(v, m) for v, methods in SCORING.items() for m in methods]
+)
+
+
+def make_gpt(variant):
+    torch.manual_seed(0)
+    model = GPT(VOCAB, BLOCK, L, H, D, variant)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.5 * torch.randn_like(p))
+    return model.double().eval()
+
+
+def rows(sizes=(3, 2), n=6):
+    gen = torch.Generator().manual_seed(1)
+    return [torch.randint(VOCAB, (b, n), generator=gen) for b in sizes]
+
+
+def surprise(model, idx):
+    z = model(idx)[:, :-1].transpose(1, 2)
+    return F.cross_entropy(z, idx[:, 1:], reduction="none").mean(-1)
+
+
+def mean_surprise(model, batches):
+    with torch.no_grad():
+        return torch.cat([surprise(model, idx) for idx in batches]).mean()
+
+
+def cut(model, *heads):
+    """A copy without the heads: their columns of W_V are 0, and so are their outputs."""
+    model = copy.deepcopy(model)
+    for l, h in heads:
+        attend = model.blocks[l].attend
+        W = attend.V if model.attention == "synthesizer" else attend.W_V
+        with torch.no_grad():
+            W[:, h * D_K : (h + 1) * D_K] = 0
+    return model
+
+
+@variants
+def test_heads_of_a_gpt_are_found(variant):
+    layers = attention_layers(make_gpt(variant))
+    assert [(a.name, a.n_heads, a.d_k) for a in layers] == [
+        (f"blocks.{l}.attend", H, D_K) for l in range(L)
+    ]
+    assert [a.Q is None for a in layers] == [variant == "synthesizer"] * L
+
+
+@variants
+def test_leave_one_out_of_a_gpt_zeroes_columns_by_hand(variant):
+    model, batches = make_gpt(variant), rows()
+    whole = mean_surprise(model, batches)
+    expected = torch.tensor([mean_surprise(cut(model, i), batches) - whole for i in HEADS])
+    close(head_scores(model, batches, "leave-one-out", surprise), expected.view(L, H))
+    assert expected.abs().min() > 1e-6
+    for index in HEADS:
+        with gate_heads(model, without(index).bool()):
+            close(model(batches[0]), cut(model, index)(batches[0]))
+
+
+@variants
+def test_rows_of_a_gpt_are_its_weights(variant):
+    model, batches = make_gpt(variant), rows()
+    with torch.no_grad():
+        A = torch.cat([torch.stack(model.weights(idx), 1) for idx in batches])  # [b, L, H, n, n]
+    expected = torch.tensor(entr(A.numpy()).sum(-1)).mean((0, -1))
+    close(head_scores(model, batches, "entropy", surprise), expected)
+    close(head_scores(model, batches, "confidence", surprise), A.amax(-1).mean((0, -1)))
+
+
+@variants
+def test_gates_of_a_gpt_are_finite_differences(variant):
+    model, batches = make_gpt(variant), rows()
+    expected = torch.zeros(L, H)
+    for index in HEADS:
+        ends = []
+        for gate in (1 + 1e-5, 1 - 1e-5):
+            with gate_heads(model, without(index, gate)), torch.no_grad():
+                ends.append(torch.cat([surprise(model, idx) for idx in batches]))
+        expected[index] = ((ends[0] - ends[1]) / 2e-5).abs().mean()
+    close(head_scores(model, batches, "gate", surprise), expected, atol=1e-7)
+    assert expected.min() > 1e-4
+
+
+@dotted
+def test_gradient_products_of_a_gpt_by_one_backward_pass_per_example(variant):
+    model, batches = make_gpt(variant), rows()
+    seen = []
+
+    def watched(Q, K, V):  # what was projected, before it is rotated
+        for t in (Q, K, V):
+            t.retain_grad()
+        seen.append((Q, K, V))
+        return turned_heads(Q, K, V) if variant == "rotary" else (Q, K, V)
+
+    watching = copy.deepcopy(model)
+    for block in watching.blocks:
+        block.attend.process_heads = watched
+    G = torch.zeros(3, 3, L, H)  # Frobenius norms by weights, by activations, and largest entries
+    for x in (idx[i : i + 1] for idx in batches for i in range(len(idx))):
+        seen.clear()
+        watching.zero_grad()
+        surprise(watching, x).sum().backward()
+        for l, heads in enumerate(seen):
+            for k, name in enumerate(("W_Q", "W_K", "W_V")):
+                W = watching.blocks[l].attend.get_parameter(name).grad
+                W = W.unflatten(-1, (H, D_K))
+                G[0, k, l] += W.square().sum((0, 2)).sqrt() / 5
+                G[1, k, l] += heads[k].grad[0].square().sum((1, 2)).sqrt() / 5
+                G[2, k, l] += heads[k].grad[0].abs().amax((1, 2)) / 5
+    close(gradient_matrices(model, batches, surprise), G[0])
+    close(gradient_matrices(model, batches, surprise, "activations"), G[1])
+    close(gradient_matrices(model, batches, surprise, "activations", "max"), G[2])
+    for method, product in (("gradient-product", G[0].prod(0)),
+                            ("gradient-product-activations", G[1].prod(0))):  # fmt: skip
+        close(head_scores(model, batches, method, surprise), product)
+    assert G.min() > 1e-5
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("gradient")])
+def test_a_synthesizer_has_no_queries_and_the_error_says_what_works(method):
+    model = make_gpt("synthesizer")
+    says = r"^model has attention without W_Q and W_K, .*blocks.0.attend.*: gate, entropy, " \
+           r"confidence, random, leave-one-out$"  # fmt: skip
+    with pytest.raises(ValueError, match=says):
+        head_scores(model, rows(), method, surprise)
+    with pytest.raises(ValueError, match=says):
+        greedy_prune(model, rows(), method, surprise, 1, lambda m: 0, progress=False)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+@variants
+def test_rescaled_heads_of_a_gpt_compute_the_same(variant):
+    model, batches = make_gpt(variant), rows()
+    scaled = copy.deepcopy(model)
+    factors = torch.tensor([[0.25, 2.0, 1.0], [3.0, 0.5, 7.0]])
+    rescale_heads(scaled, factors)
+    close(scaled(batches[0]), model(batches[0]))
+    for method in SCORING[variant]:
+        before, after = (head_scores(m, batches, method, surprise) for m in (model, scaled))
+        expected = before / factors if method.startswith("gradient") else before
+        torch.testing.assert_close(after, expected, rtol=1e-9, atol=1e-12)
+
+
+@scored
+def test_pruning_a_gpt_is_cutting_its_heads(variant, method):
+    model, batches = make_gpt(variant), rows()
+    before = model(batches[0])
+    found = greedy_prune(
+        model, batches, method, surprise, 3, lambda m: mean_surprise(m, batches), progress=False
+    )
+    mask = torch.ones(L, H)
+    for k, index in enumerate(found.order):
+        scores = found.scores[k]
+        if method == "leave-one-out":  # of the model without the heads that have gone
+            gone = found.order[:k]
+            costs = [mean_surprise(cut(model, *gone, i), batches) for i in HEADS]
+            costs = torch.tensor(costs).view(L, H) - mean_surprise(cut(model, *gone), batches)
+            close(scores, costs)
+        left = [i for i in HEADS if mask[i]]
+        assert index == min(left, key=lambda i, s=scores: s[i])
+        mask[index] = 0
+        cost = mean_surprise(cut(model, *found.order[: k + 1]), batches)
+        assert found.values[k] == pytest.approx(cost.item(), abs=1e-11)
+    assert torch.equal(model(batches[0]), before)
+
+
+# -- what is checked when a call is recorded ---------------------------------------------------
+
+RECORDED = ["entropy", "confidence", "gradient-product-activations"]
+recorded_methods = pytest.mark.parametrize("method", RECORDED)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_frozen_models_of_every_make(method):
+    for model, batches, f in [
+        (make("own"), data(), loss), (make("torch"), data(), loss),
+        (make_gpt("rotary"), rows(), surprise),
+    ]:  # fmt: skip
+        expected = head_scores(model, batches, method, f)
+        close(head_scores(model.requires_grad_(False), batches, method, f), expected)
+        assert not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("make_batches", [iter, lambda b: (x for x in b), tuple],
+                         ids=["iterator", "generator", "tuple"])  # fmt: skip
+def test_batches_that_come_once(method, make_batches):
+    model = make("own")
+    expected = head_scores(model, data(), method, loss)
+    close(head_scores(model, make_batches(data()), method, loss), expected, atol=0)
+    run = [method, loss, 3, lambda m: 0]
+    found = greedy_prune(model, make_batches(data()), *run, progress=False)
+    assert found.order == greedy_prune(model, data(), *run, progress=False).order
+    with pytest.raises(ValueError, match=r"^batches must be a list of at least one batch"):
+        head_scores(model, iter(()), method, loss)
+
+
+@variants
+def test_one_example_is_a_batch(variant):
+    model, (idx,) = make_gpt(variant), rows((1,))
+    for method in SCORING[variant]:
+        twice = head_scores(model, [idx, idx], method, surprise)
+        close(head_scores(model, [idx], method, surprise), twice)
+
+
+class Padded(nn.Module):
+    """Torch's encoder as it comes, nested tensors and all, with tokens that are padding."""
+
+    def __init__(self, **options):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 7, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, **options)
+        torch.manual_seed(3)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.normal_(0, 0.7)
+        self.eval()
+
+    def forward(self, x, padded=None):
+        return self.encoder(x, src_key_padding_mask=padded)[:, 0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_padding_of_torch_encoders_is_scored_as_if_it_were_not_there(method):
+    gen = torch.Generator().manual_seed(2)
+    x, lengths = torch.randn(4, 5, 8, generator=gen), [5, 2, 3, 5]
+    padded = torch.arange(5) >= torch.tensor(lengths)[:, None]
+    target = torch.linspace(-1, 2, 8)
+
+    def f(model, batch):
+        return (model(*batch) * target).sum(-1)
+
+    model, fast = Padded(), torch.backends.mha.get_fastpath_enabled()
+    assert model.encoder.use_nested_tensor
+    found = head_scores(model, [(x, padded)], method, f)
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+    close(found, head_scores(Padded(enable_nested_tensor=False), [(x, padded)], method, f))
+    alone = [head_scores(model, [(x[i : i + 1, :n],)], method, f) for i, n in enumerate(lengths)]
+    if method in ("gate", "leave-one-out"):  # means over examples; rows of padding are no tokens
+        close(found, torch.stack(alone).mean(0))
+        assert found.abs().min() > 1e-4
+
+    def fails(model, batch):
+        raise ZeroDivisionError
+
+    if method != "random":
+        with pytest.raises(ZeroDivisionError):
+            head_scores(model, [(x, padded)], method, fails)
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+
+
+class TokensFirst(nn.Module):
+    """Torch's other layout, [n, b, d_model], within the model."""
+
+    def __init__(self, batch_first):
+        super().__init__()
+        torch.manual_seed(0)
+        self.batch_first = batch_first
+        self.attentions = nn.ModuleList(
+            nn.MultiheadAttention(D, H, batch_first=batch_first) for _ in range(L)
+        )
+        self.eval()
+
+    def forward(self, x):
+        x = x if self.batch_first else x.transpose(0, 1)
+        for attend in self.attentions:
+            x = x + attend(x, x.sin(), x.cos(), need_weights=False)[0]
+        return x if self.batch_first else x.transpose(0, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
+def test_tokens_first_is_scored_as_examples_first(method, frozen):
+    first, other = (TokensFirst(b).requires_grad_(not frozen) for b in (True, False))
+    close(other(data()[0]["x"]), first(data()[0]["x"]))
+    expected = head_scores(first, data(), method, loss)
+    close(head_scores(other, data(), method, loss), expected)
+    assert (expected.abs() > 1e-9).all()
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("ga")] + ["gradient-product",
+                         "gradient-product-max", "gradient-product-activations"])  # fmt: skip
+def test_a_loss_without_a_gradient_is_refused(method):
+    losses_ = [
+        torch.no_grad()(lambda m, b: loss(m, b)),
+        lambda m, b: (m(b["x"])[:, -1].argmax(-1) == 0).double(),
+        lambda m, b: loss(m, b).detach(),
+        lambda m, b: (m(b["x"]) * 0).detach().sum((1, 2)) + b["x"].sum((1, 2)),
+    ]
+    for name in ("own", "torch"):
+        for f in losses_:
+            with pytest.raises(ValueError, match=r"^loss must have a gradient"):
+                head_scores(make(name), data(), method, f)
+
+
+class Custom(nn.Module):
+    """One layer of the protocol, whose calls and results can be spoilt."""
+
+    def __init__(self, spoil=None, block="V", twice=False, reshape=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.attend, self.block = MultiHeadAttention(D, H), block
+        self.spoil, self.twice, self.reshape = spoil, twice, reshape
+        if spoil:
+            self.attend.register_forward_hook(lambda m, args, result: spoil(*result))
+        self.eval()
+
+    def attention_layers(self):
+        Q, K, V = (Block(W, 1) for W in ("W_Q", "W_K", f"W_{self.block}"))
+        return [AttentionLayer("attend", H, D_K, Q, K, V, Block("W_O", 0))]
+
+    def forward(self, x):
+        if self.reshape:
+            x = x.flatten(0, 1)[None]
+        x = self.attend(x)[0]
+        return self.attend(x)[0] if self.twice else x.view(-1, N, D)
+
+
+@recorded_methods
+def test_calls_that_cannot_be_scored_are_refused(method):
+    batches = data((2,))
+    head_scores(Custom(), batches, method, loss)
+    for options, says in [
+        ({"twice": True}, r"^model must call every attention layer once .* called 'attend' again"),
+        ({"reshape": True}, r"^model must return outputs \[b, n, d_model\] .* b = 2 examples"),
+        ({"spoil": lambda Y, A: (Y, A.mean(1))}, r"^model must return outputs \[b, n, d_model\]"),
+        ({"spoil": lambda Y, A: (Y, A.transpose(0, 1))}, r"^model must return outputs \[b, n, d"),
+        ({"spoil": lambda Y, A: (Y, None)}, r"^model must return outputs and weights of heads"),
+        ({"spoil": lambda Y, A: (Y,)}, r"^model must return outputs and weights of heads from"),
+        ({"spoil": lambda Y, A: (Y, 2 * A)}, r"^weights of 'attend' must sum to 1"),
+    ]:
+        model = Custom(**options)
+        with pytest.raises(ValueError, match=says):
+            head_scores(model, batches, method, loss)
+        hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]
+        assert sum(hooks) == ("spoil" in options)
+
+
+def test_outputs_that_are_not_of_the_matrices_named_are_refused():
+    for options in ({"block": "K"}, {"spoil": lambda Y, A: (Y, A.flip(-1))}):
+        with pytest.raises(ValueError, match=r"^model has 'attend', whose outputs are not A V W_O"):
+            gradient_matrices(Custom(**options), data(), loss, "activations")
+    shift = torch.arange(6.0)
+    biased = Custom(spoil=lambda Y, A: (Y + shift, A))  # a bias of the outputs is no mistake
+    assert (gradient_matrices(biased, data(), loss, "activations") > 0).all()
+
+
+@pytest.mark.parametrize("option", ["add_zero_attn", "add_bias_kv"])
+def test_keys_of_the_layers_own(option):
+    model = Wide()
+    model.attentions = nn.ModuleList(
+        nn.MultiheadAttention(D, H, batch_first=True, **{option: True}) for _ in range(L)
+    )
+    model.tokens = nn.ParameterList([torch.randn(M, D), torch.randn(M, D)])
+    model.eval()
+    assert (head_scores(model, data(), "entropy", loss) < math.log(M + 1)).all()
+    with pytest.raises(ValueError, match=r"^model has 'attentions.0', .* adds keys of its own"):
+        head_scores(model, data(), "gradient-product-activations", loss)
+
+
+class Unused(nn.Module):
+    """A second layer that is called, and whose outputs go nowhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = MultiHeadAttention(D, H), MultiHeadAttention(D, H)
+
+    def forward(self, x):
+        y = self.first(x)[0]
+        self.second(y)
+        return y
+
+
+def test_outputs_that_the_loss_does_not_see_have_gradient_0():
+    value = gradient_matrices(Unused().eval(), data(), loss, "activations")
+    assert (value[:, 0] > 0).all()
+    assert (value[:, 1] == 0).all()
+
+
+class Changed(MultiHeadAttention):
+    def forward(self, x):
+        return super().forward(x.flip(-2))
+
+
+class Renamed(MultiHeadAttention):
+    pass
+
+
+def test_subclasses_with_a_forward_of_their_own_must_say_where_their_heads_are():
+    with pytest.raises(ValueError, match=r"^model has '0', a Changed with a forward of its own"):
+        attention_layers(nn.Sequential(Changed(D, H)))
+    assert len(attention_layers(nn.Sequential(Renamed(D, H)))) == 1
 
 
 # -- the task and the study --------------------------------------------------------------------
