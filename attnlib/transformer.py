@@ -140,7 +140,7 @@ class MultiHeadAttention(nn.Module):
         pairs = ((x, self.W_Q), (memory, self.W_K), (memory, self.W_V))
         # [*b, n, h·d_k] → [*b, n, h, d_k] → [*b, h, n, d_k]
         Q, K, V = ((t @ W).unflatten(-1, (self.n_heads, -1)).transpose(-3, -2) for t, W in pairs)
-        return (Q, K, V) if self.process_heads is None else processed(self.process_heads, Q, K, V)
+        return (Q, K, V) if self.process_heads is None else _processed(self.process_heads, Q, K, V)
 
     def forward(
         self,
@@ -174,7 +174,7 @@ class MultiHeadAttention(nn.Module):
         return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A if need_weights else None
 
 
-def processed(
+def _processed(
     process_heads: ProcessHeads, Q: Tensor, K: Tensor, V: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What a hook makes of Q, K and V, checked: three tensors in the same shapes."""
@@ -184,7 +184,8 @@ def processed(
     if shapes != (given := [tuple(t.shape) for t in (Q, K, V)]):
         raise ValueError(f"process_heads must return Q, K and V in their shapes {given}; it "
                          f"returned {shapes}")  # fmt: skip
-    return several
+    Q, K, V = several
+    return Q, K, V
 
 
 class TransformerLayer(nn.Module):
