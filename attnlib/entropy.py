@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,13 +14,17 @@ from torch import Tensor
 
 from attnlib._inputs import (
     require_axis,
+    require_choice,
     require_epsilon,
     require_integer,
     require_mask,
+    require_positive,
     require_probabilities,
 )
 
-__all__ = ["crossover", "entropy", "entropy_from_logits", "rectified_once", "rectified_twice"]
+__all__ = ["crossover", "entropy", "entropy_from_logits", "rectified", "sums_of_law"]
+
+VARIANTS = ("once", "twice")  # how often ε goes in
 
 
 def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
@@ -86,47 +93,80 @@ def entropy_from_logits(
     return rest.log1p().squeeze(dim) - (p * d).sum(dim=dim)
 
 
-def rectified_once(p: Float[Tensor, "*b"], eps: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
-    r"""The notes' B: ε inside the logarithm only. The sign is theirs: minus an entropy.
+def rectified(
+    p: Float[Tensor, "*b"], eps: float | int, variant: str, dim: int = -1
+) -> Float[Tensor, "*c"]:
+    r"""The notes' B and C: ε inside the logarithm, once, or in both places, twice.
 
-    .. math:: B_\varepsilon(p) = \sum_i p_i \ln(p_i + \varepsilon)
+    .. math::
+        \text{once: } B_\varepsilon(p) = \sum_i p_i \ln(p_i + \varepsilon), \qquad
+        \text{twice: } C_\varepsilon(p) = \sum_i (p_i + \varepsilon) \ln(p_i + \varepsilon)
 
-    Serves the claims ``entropy-B-above-A`` and ``order-gap``: above Σ p ln p, by at least
-    ln(1 + ε) and at most ln(1 + nε).
+    The sign is theirs: minus an entropy. Serves the claims ``entropy-B-above-A``,
+    ``entropy-C-meaning`` and ``order-gap``: B is above Σ p ln p, by at least ln(1 + ε) and at most
+    ln(1 + nε). With t = nε, C is (1 + t) ln(1 + t) − (1 + t) H(q): up to scale and shift, minus
+    the entropy of the smoothed law q = (p + ε)/(1 + t).
 
     Args:
         p: float32 or float64, probabilities along the axis ``dim``.
         eps: positive and finite, also in the dtype of p.
+        variant: "once" for B, "twice" for C.
         dim: the axis to reduce.
 
     Raises:
-        ValueError: p as for ``entropy``; eps is not positive, or becomes 0 in the dtype of p.
+        ValueError: p as for ``entropy``; eps is not positive, or becomes 0 in the dtype of p, or
+            is so large that C would be infinite; variant is neither word.
 
-    >>> rectified_once(torch.tensor([1.0, 0.0]), 0.5)  # ln 1.5
+    >>> rectified(torch.tensor([1.0, 0.0]), 0.5, "once")  # ln 1.5
     tensor(0.4055)
-    """
-    eps = _check(p, eps, dim)
-    return (p * (p + eps).log()).sum(dim=dim)
-
-
-def rectified_twice(p: Float[Tensor, "*b"], eps: float | int, dim: int = -1) -> Float[Tensor, "*c"]:
-    r"""The notes' C: ε in both places. The sign is theirs.
-
-    .. math:: C_\varepsilon(p) = \sum_i (p_i + \varepsilon) \ln(p_i + \varepsilon)
-              = (1 + t)\ln(1 + t) - (1 + t)\,H(q), \qquad t = n\varepsilon
-
-    Serves the claims ``entropy-C-meaning`` and ``order-gap``: up to scale and shift, minus the
-    entropy of the smoothed law q = (p + ε)/(1 + t). Arguments and errors as for
-    ``rectified_once``.
-
-    >>> rectified_twice(torch.tensor([0.5, 0.5]), 0.5)  # 1 ln 1 + 1 ln 1
+    >>> rectified(torch.tensor([0.5, 0.5]), 0.5, "twice")  # 1 ln 1 + 1 ln 1
     tensor(0.)
     """
-    eps = _check(p, eps, dim)
+    require_probabilities("p", p, dim=require_axis("p", p, dim))
+    eps = require_epsilon("eps", eps, p.dtype)
+    require_choice("variant", variant, VARIANTS)
+    smoothed = p + eps
+    if variant == "once":
+        return (p * smoothed.log()).sum(dim=dim)
     if (1 + p.shape[dim] * eps) * math.log1p(eps) > torch.finfo(p.dtype).max:
         raise ValueError(f"eps must leave the sum finite in {p.dtype}; got {eps!r}")
-    smoothed = p + eps
     return (smoothed * smoothed.log()).sum(dim=dim)
+
+
+def sums_of_law(
+    law: tuple[int, ...], eps: float | int, exact: bool = False
+) -> tuple[Any, Any, Any]:
+    r"""A = Σ p ln p, B and C of a law in whole numbers, as floats or at 50 digits.
+
+    .. math:: p_i = \frac{w_i}{\sum_k w_k}, \qquad A = \sum_i p_i \ln p_i
+
+    B and C are those of ``rectified``. Serves the searches for counterexamples, where fifty
+    digits decide what double precision cannot.
+
+    Args:
+        law: the weights w, whole numbers of any size, at least 0 and not all 0.
+        eps: positive and finite.
+        exact: take p as a ratio of whole numbers and eps as the very float it is, and return
+            numbers of ``mpmath``. Otherwise all is done in double precision.
+
+    Returns:
+        (A, B, C).
+
+    Raises:
+        ValueError: law holds a number below 0, or none above it; eps is not positive.
+
+    >>> [round(v, 6) for v in sums_of_law((1, 1), 0.5)]  # −ln 2, 0, 0
+    [-0.693147, 0.0, 0.0]
+    """
+    if not law or min(law) < 0 or not any(law):
+        raise ValueError(f"law must hold whole numbers, at least 0 and not all 0; got {law!r}")
+    eps = require_positive("eps", eps)
+    if not exact:
+        return _sums(law, eps, math.log)
+    import mpmath  # here: whoever computes with tensors does without it
+
+    with mpmath.workdps(50):
+        return _sums(law, mpmath.mpf(eps), mpmath.log)
 
 
 def crossover(n: int) -> float:
@@ -152,7 +192,15 @@ def crossover(n: int) -> float:
     return math.expm1(u)
 
 
-def _check(p: Tensor, eps: float | int, dim: int) -> float:
-    """eps; p, eps and dim are checked."""
-    require_probabilities("p", p, dim=require_axis("p", p, dim))
-    return require_epsilon("eps", eps, p.dtype)
+def _sums(law: tuple[int, ...], eps: Any, log: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
+    """A, B and C in the kind of number that eps is; equal weights are computed once."""
+    number, total = type(eps), sum(law)
+    a = b = c = number(0)
+    for weight, count in Counter(law).items():
+        p = number(weight) / total
+        shifted = log(p + eps)
+        if weight:
+            a += count * p * log(p)
+        b += count * p * shifted
+        c += count * (p + eps) * shifted
+    return a, b, c

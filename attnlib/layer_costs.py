@@ -1,159 +1,231 @@
 """What four kinds of layer cost: multiply–adds, steps in a row, and how far a message travels.
 
+A layer knows its own sizes; n, the positions, and d, the entries of each vector, are arguments.
 Every number is a Python integer, and exact.
 """
 
 from __future__ import annotations
 
-from attnlib._inputs import require_choice, require_integer
+from dataclasses import dataclass
 
-__all__ = ["multiply_adds", "path_length", "sequential_depth"]
+from attnlib._inputs import require_flag, require_integer
 
-LAYERS = ("self-attention", "recurrent", "convolution", "restricted")
+__all__ = ["Convolution", "Recurrent", "Restricted", "SelfAttention"]
 
 
-def multiply_adds(layer: str, n: int, d: int, k: int | None = None, r: int | None = None) -> int:
-    r"""Multiply–adds of one layer on n vectors of d entries, projections and biases left out.
+@dataclass(frozen=True)
+class SelfAttention:
+    """Self-attention without its four projections, which cost 4 n d² more.
 
-    .. math::
-        2n^2d, \qquad 2nd^2, \qquad knd^2, \qquad
-        2d\,\bigl(n(2w + 1) - w(w + 1)\bigr) \text{ with } w = \min(\lfloor r/2\rfloor, n - 1)
+    Serves the claims ``encoder-complexity`` and ``encoder-sequential``, as the other layers do.
+    Every layer has the same three methods and refuses the same arguments.
 
-    in the order self-attention, recurrent, convolution, restricted. Serves the claims
-    ``encoder-complexity`` and ``restricted-attention``. Self-attention pays for Q Kᵀ and A V, a
-    recurrent layer for the products with W_h and W_x at every position, the first included; the
-    convolution is padded with zeros, which are multiplied too. Restricted attention pays for
-    the pairs of positions at most ⌊r/2⌋ apart, and for no others. The four projections of
-    attention cost 4 n d² more.
-
-    Args:
-        layer: "self-attention", "recurrent", "convolution" or "restricted".
-        n: positions, at least 1.
-        d: entries of each vector, at least 1.
-        k: taps of the kernel, at least 1; for the convolution, and only there.
-        r: size of the neighbourhood, at least 1: the window reaches ⌊r/2⌋ positions to either
-            side, and holds r + 1 of them if r is even, r if it is odd; for restricted attention,
-            and only there.
-
-    Raises:
-        ValueError: an unknown layer, a number that is no integer or too small, a k or an r that
-            is missing or does not belong.
-
-    >>> multiply_adds("self-attention", n=5, d=3), multiply_adds("recurrent", n=5, d=3)
-    (150, 90)
-    >>> multiply_adds("restricted", n=5, d=3, r=2)  # 13 pairs: 3 + 3 + 3, and 2 at each end
-    78
+    >>> layer = SelfAttention()
+    >>> layer.multiply_adds(n=5, d=3), layer.sequential_depth(n=5), layer.path_length(n=5)
+    (150, 1, 1)
     """
-    n, k, r = _arguments(layer, n, k, r, needed=True)
-    d = require_integer("d", d, least=1)
-    if layer == "self-attention":
+
+    def multiply_adds(self, n: int, d: int) -> int:
+        r"""Multiply–adds of one layer on n vectors of d entries.
+
+        .. math:: 2n^2d
+
+        It pays for Q Kᵀ and A V.
+
+        Args:
+            n: positions, at least 1.
+            d: entries of each vector, at least 1.
+
+        Raises:
+            ValueError: n or d is no integer, or less than 1.
+        """
+        n, d = _sizes(n, d)
         return 2 * n * n * d
-    if layer == "recurrent":
-        return 2 * n * d * d
-    if layer == "convolution":
-        return k * n * d * d
-    w = min(r // 2, n - 1)
-    # A full window at each position, less what hangs over: 1 + 2 + … + w at either end.
-    return 2 * d * (n * (2 * w + 1) - w * (w + 1))
+
+    def sequential_depth(self, n: int) -> int:
+        """Steps that must wait for each other: 1, at any length.
+
+        A step computes one output from what it needs, however many terms it sums.
+
+        Args:
+            n: positions, at least 1.
+
+        Raises:
+            ValueError: n is no integer, or less than 1.
+        """
+        _positions(n)
+        return 1
+
+    def path_length(self, n: int) -> int:
+        """Fewest steps that carry a message from the first position to the last: 1.
+
+        A step is one of the recurrence, or one layer of a stack of equal layers. With one position
+        the first is the last: the path is 0, in every layer.
+
+        Args:
+            n: positions, at least 1.
+
+        Raises:
+            ValueError: n is no integer, or less than 1.
+        """
+        return min(1, _positions(n) - 1)
 
 
-def sequential_depth(layer: str, n: int, k: int | None = None, r: int | None = None) -> int:
-    r"""Steps of one layer that must wait for each other: n in a recurrent layer, else 1.
+@dataclass(frozen=True)
+class Recurrent:
+    """A recurrent layer, y_t = tanh(x_t W_x + y_{t−1} W_h), biases left out.
 
-    Serves the claim ``encoder-sequential``. A step computes one output from what it needs,
-    however many terms it sums. Neither k nor r changes the answer: they may be given to the
-    layer they belong to, or left out.
+    Serves the claims ``encoder-complexity`` and ``encoder-sequential``. Arguments and errors as
+    for ``SelfAttention``.
 
-    Args:
-        layer: as for ``multiply_adds``.
-        n: positions, at least 1. One position takes one step, in every layer.
-        k: taps, optional; for the convolution only.
-        r: size of the neighbourhood, optional; for restricted attention only.
-
-    Raises:
-        ValueError: as for ``multiply_adds``, but k and r are never missing.
-
-    >>> sequential_depth("recurrent", n=5), sequential_depth("convolution", n=5, k=3)
-    (5, 1)
+    >>> layer = Recurrent()
+    >>> layer.multiply_adds(n=5, d=3), layer.sequential_depth(n=5), layer.path_length(n=5)
+    (90, 5, 4)
     """
-    n, _, _ = _arguments(layer, n, k, r, needed=False)
-    return n if layer == "recurrent" else 1
+
+    def multiply_adds(self, n: int, d: int) -> int:
+        r"""The products with W_h and W_x at every position, the first included.
+
+        .. math:: 2nd^2
+        """
+        n, d = _sizes(n, d)
+        return 2 * n * d * d
+
+    def sequential_depth(self, n: int) -> int:
+        """One step after the other: n."""
+        return _positions(n)
+
+    def path_length(self, n: int) -> int:
+        """One position a step: n − 1."""
+        return _positions(n) - 1
 
 
-def path_length(
-    layer: str, n: int, k: int | None = None, r: int | None = None, dilated: bool = False
-) -> int:
-    r"""Fewest steps that carry a message from the first position to the last.
+@dataclass(frozen=True)
+class Convolution:
+    r"""A causal convolution with k taps.
 
-    .. math::
-        1, \qquad n - 1, \qquad \Bigl\lceil\frac{n - 1}{k - 1}\Bigr\rceil, \qquad
-        \Bigl\lceil\frac{n - 1}{\lfloor r/2\rfloor}\Bigr\rceil
-
-    in the order of ``multiply_adds``. Serves the claims ``encoder-complexity`` and
-    ``restricted-attention``. A step is one of the recurrence, or one layer of a stack of equal
-    layers. The convolution is causal. Dilated, its layer number ℓ = 0, 1, … has taps k^ℓ
-    positions apart, and ⌈log n / log k⌉ layers suffice, counted here without logarithms.
+    Serves the claims ``encoder-complexity`` and ``encoder-sequential``. In a stack of dilated
+    ones, layer number ℓ = 0, 1, … has taps k^ℓ positions apart. Arguments and errors of the
+    methods as for ``SelfAttention``.
 
     Args:
-        layer: as for ``multiply_adds``.
-        n: positions, at least 1. With one position the first is the last: the path is 0, in
-            every layer.
-        k: taps, at least 2, as one tap reaches nobody; for the convolution, and only there.
-        r: size of the neighbourhood, at least 2 for the same reason; for restricted attention,
-            and only there.
-        dilated: the convolution's taps spread by powers of k.
+        k: taps of the kernel, at least 1.
+        dilated: the taps of a stack spread by powers of k.
 
     Raises:
-        ValueError: as for ``multiply_adds``; also, ``dilated`` is not a bool, or is True for
-            another layer than the convolution.
+        ValueError: k is no integer or less than 1, or dilated is not a bool.
 
-    >>> path_length("convolution", n=27, k=3), path_length("convolution", n=27, k=3, dilated=True)
+    >>> Convolution(k=3).path_length(n=27), Convolution(k=3, dilated=True).path_length(n=27)
     (13, 3)
     """
-    n, k, r = _arguments(layer, n, k, r, needed=True, least=2)
-    if not isinstance(dilated, bool):
-        raise ValueError(f"dilated must be True or False, got {dilated!r}")
-    if dilated and layer != "convolution":
-        raise ValueError(f"dilated is for the convolution; {layer!r} has no taps to spread")
-    if layer == "self-attention":
-        return min(1, n - 1)
-    if layer == "recurrent":
-        return n - 1
-    if layer == "restricted":
+
+    k: int
+    dilated: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", require_integer("k", self.k, least=1))
+        require_flag("dilated", self.dilated)
+
+    def multiply_adds(self, n: int, d: int) -> int:
+        r"""A product with each tap's matrix at every position.
+
+        .. math:: knd^2
+
+        The padding is zeros, which are multiplied too.
+
+        >>> Convolution(k=3).multiply_adds(n=5, d=2)
+        60
+        """
+        n, d = _sizes(n, d)
+        return self.k * n * d * d
+
+    def sequential_depth(self, n: int) -> int:
+        """No output waits for another: 1."""
+        _positions(n)
+        return 1
+
+    def path_length(self, n: int) -> int:
+        r"""Layers of the lowest stack through which the last position hears the first.
+
+        .. math:: \Bigl\lceil\frac{n - 1}{k - 1}\Bigr\rceil, \qquad
+            \lceil\log_k n\rceil \text{ if dilated}
+
+        The logarithm is counted without logarithms.
+
+        Raises:
+            ValueError: also where k = 1, as one tap reaches nobody.
+        """
+        n, k = _positions(n), require_integer("k", self.k, least=2)
+        if not self.dilated:
+            return _ceil_div(n - 1, k - 1)
+        # Not math.log: log 125 / log 5 comes out above 3, and its ceiling is 4.
+        layers, positions = 0, 1
+        while positions < n:
+            layers, positions = layers + 1, positions * k
+        return layers
+
+
+@dataclass(frozen=True)
+class Restricted:
+    r"""Self-attention within a neighbourhood: to positions at most w = ⌊r/2⌋ away.
+
+    Serves the claims ``encoder-complexity``, ``encoder-sequential`` and ``restricted-attention``.
+    Arguments and errors of the methods as for ``SelfAttention``.
+
+    Args:
+        r: size of the neighbourhood, at least 1: the window reaches ⌊r/2⌋ positions to either
+            side, and holds r + 1 of them if r is even, r if it is odd.
+
+    Raises:
+        ValueError: r is no integer, or less than 1.
+
+    >>> Restricted(r=2).multiply_adds(n=5, d=3)  # 13 pairs: 3 + 3 + 3, and 2 at each end
+    78
+    """
+
+    r: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "r", require_integer("r", self.r, least=1))
+
+    def multiply_adds(self, n: int, d: int) -> int:
+        r"""As self-attention, for the pairs of positions in reach of each other and no others.
+
+        .. math::
+            2d\,\bigl(n(2w + 1) - w(w + 1)\bigr) \text{ with } w = \min(\lfloor r/2\rfloor, n - 1)
+        """
+        n, d = _sizes(n, d)
+        w = min(self.r // 2, n - 1)
+        # A full window at each position, less what hangs over: 1 + 2 + … + w at either end.
+        return 2 * d * (n * (2 * w + 1) - w * (w + 1))
+
+    def sequential_depth(self, n: int) -> int:
+        """No output waits for another: 1."""
+        _positions(n)
+        return 1
+
+    def path_length(self, n: int) -> int:
+        r"""Layers of the lowest stack through which the last position hears the first.
+
+        .. math:: \Bigl\lceil\frac{n - 1}{\lfloor r/2\rfloor}\Bigr\rceil
+
+        Raises:
+            ValueError: also where r = 1, as a window of one's own position reaches nobody.
+
+        >>> Restricted(r=4).path_length(n=10)  # 2 positions a layer
+        5
+        """
+        n, r = _positions(n), require_integer("r", self.r, least=2)
         return _ceil_div(n - 1, r // 2)
-    if not dilated:
-        return _ceil_div(n - 1, k - 1)
-    # Not math.log: log 125 / log 5 comes out above 3, and its ceiling is 4.
-    layers, positions = 0, 1
-    while positions < n:
-        layers, positions = layers + 1, positions * k
-    return layers
+
+
+def _positions(n: int) -> int:
+    return require_integer("n", n, least=1)
+
+
+def _sizes(n: int, d: int) -> tuple[int, int]:
+    return _positions(n), require_integer("d", d, least=1)
 
 
 def _ceil_div(a: int, b: int) -> int:
     return -(-a // b)
-
-
-def _arguments(
-    layer: str, n: int, k: int | None, r: int | None, needed: bool, least: int = 1
-) -> tuple[int, int | None, int | None]:
-    """n, k and r checked: k belongs to the convolution, r to restricted attention."""
-    require_choice("layer", layer, LAYERS)
-    n = require_integer("n", n, least=1)
-    k = _size("k", k, layer, "convolution", needed, least)
-    r = _size("r", r, layer, "restricted", needed, least)
-    return n, k, r
-
-
-def _size(
-    name: str, value: int | None, layer: str, owner: str, needed: bool, least: int
-) -> int | None:
-    if layer != owner:
-        if value is not None:
-            raise ValueError(f"{name} is for {owner!r}; {layer!r} has none, got {value!r}")
-        return None
-    if value is None and not needed:
-        return None
-    if value is None:
-        raise ValueError(f"{name} is missing: {owner!r} needs it")
-    return require_integer(name, value, least=least)

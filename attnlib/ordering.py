@@ -22,10 +22,9 @@ from attnlib._inputs import (
     require_probabilities,
     require_same,
 )
+from attnlib.entropy import VARIANTS
 
 __all__ = ["line_integral", "majorizes", "safe_eps", "safe_gap", "segment_integrand"]
-
-_VARIANTS = ("once", "twice")
 
 
 def majorizes(p: Float[Tensor, "*b n"], q: Float[Tensor, "*b n"]) -> Bool[Tensor, "*b"]:
@@ -68,7 +67,8 @@ def safe_gap(n: int, eps: float | int, variant: str) -> float:
     Args:
         n: the number of points, at least 1.
         eps: positive and finite.
-        variant: "once" for Σ p ln(p + ε), "twice" for Σ (p + ε) ln(p + ε).
+        variant: "once" for Σ p ln(p + ε), "twice" for Σ (p + ε) ln(p + ε), as in
+            ``attnlib.entropy.rectified``.
 
     Raises:
         ValueError: n is not a positive integer, eps not a positive finite number, or variant
@@ -79,7 +79,7 @@ def safe_gap(n: int, eps: float | int, variant: str) -> float:
     """
     n = require_integer("n", n, least=1, most=2**63 - 1)
     eps = require_epsilon("eps", eps, torch.float64)
-    if require_choice("variant", variant, _VARIANTS) == "once":
+    if require_choice("variant", variant, VARIANTS) == "once":
         return math.log1p((n - 1) * (eps / (1 + eps)))
     # 𝒢(x) = ln x + (1 + x) ln(1 + 1/x): for large ε the difference of the logarithms is ln n.
     if eps > 1:
@@ -109,7 +109,7 @@ def safe_eps(gap: float | int, n: int, variant: str) -> float:
     """
     gap = require_positive("gap", gap)
     n = require_integer("n", n, least=1, most=2**63 - 1)
-    require_choice("variant", variant, _VARIANTS)
+    require_choice("variant", variant, VARIANTS)
     if gap >= math.log(n):
         return math.inf
     if variant == "once":
@@ -256,6 +256,6 @@ def _check(p1: Tensor, p2: Tensor, eps: float | int, variant: str) -> float:
     """eps; the pair, eps and the variant are checked."""
     _require_pair("p1", p1, "p2", p2)
     require_different("p1", p1, "p2", p2)
-    require_choice("variant", variant, _VARIANTS)
+    require_choice("variant", variant, VARIANTS)
     zero = isinstance(eps, float | int) and not isinstance(eps, bool) and eps == 0
     return 0.0 if zero else require_epsilon("eps", eps, p1.dtype)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attnlib._inputs import require_finite, require_logits, require_probabilities, require_same
 
-__all__ = ["jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
+__all__ = ["jacobian_from_weights", "jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
 
 
 def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
@@ -17,7 +17,8 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     .. math:: J = \operatorname{diag}(y) - y y^\top, \qquad y = \operatorname{softmax}(z)
 
     Serves the claim ``softmax-jacobian``. J is symmetric, so the convention for rows and
-    columns does not matter. It holds n² numbers: to multiply by J, use ``softmax_vjp``.
+    columns does not matter. It holds n² numbers: to multiply by J, use ``softmax_vjp``. Where the
+    weights y are at hand, use ``jacobian_from_weights``.
 
     Args:
         z: logits [..., n], float32 or float64. −inf marks a masked entry: its row and column
@@ -36,8 +37,33 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
             [-0.2500,  0.2500]], dtype=torch.float64)
     """
     require_logits("z", z)
-    y = torch.softmax(z, dim=-1)
-    return torch.diag_embed(y) - y[..., :, None] * y[..., None, :]
+    return _jacobian(torch.softmax(z, dim=-1))
+
+
+def jacobian_from_weights(y: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
+    r"""The matrix J of ``softmax_jacobian`` from the weights alone, one for each row.
+
+    .. math:: J = \operatorname{diag}(y) - y y^\top
+
+    Serves the claims ``softmax-jacobian`` and ``softmax-lipschitz``: logits are not needed, and a
+    row with zeros, which no finite logits have, is welcome.
+
+    Args:
+        y: probability rows [..., n], float32 or float64.
+
+    Returns:
+        J [..., n, n], in the dtype of y.
+
+    Raises:
+        ValueError: y is not made of probability rows (see ``softmax_vjp``).
+
+    >>> jacobian_from_weights(torch.tensor([0.5, 0.5, 0.0]))
+    tensor([[ 0.2500, -0.2500,  0.0000],
+            [-0.2500,  0.2500,  0.0000],
+            [ 0.0000,  0.0000,  0.0000]])
+    """
+    require_probabilities("y", y)
+    return _jacobian(y)
 
 
 def softmax_vjp(y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
@@ -99,3 +125,7 @@ def jacobian_norm_bounds(
     top = y.topk(min(2, y.shape[-1]), dim=-1).values
     second = top[..., 1] if y.shape[-1] > 1 else torch.zeros_like(spread)
     return torch.maximum(spread, second), torch.minimum(2 * spread, top[..., 0])
+
+
+def _jacobian(y: Tensor) -> Tensor:
+    return torch.diag_embed(y) - y[..., :, None] * y[..., None, :]

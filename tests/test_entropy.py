@@ -14,24 +14,24 @@ from attnlib.entropy import (
     crossover,
     entropy,
     entropy_from_logits,
-    rectified_once,
-    rectified_twice,
+    rectified,
+    sums_of_law,
 )
-from attnlib.evidence.search import epsilons, laws, rectified, search
+from attnlib.evidence.search import NEAR, epsilons, laws, search
 
 DTYPES = [torch.float32, torch.float64]
 inf, nan = math.inf, math.nan
 close = torch.testing.assert_close
 
-RECTIFIED = [rectified_once, rectified_twice]
+VARIANTS = ["once", "twice"]
 OF_PROBABILITIES = {
     "entropy": entropy,
-    "once": lambda p, dim=-1: rectified_once(p, 0.01, dim=dim),
-    "twice": lambda p, dim=-1: rectified_twice(p, 0.01, dim=dim),
+    "once": lambda p, dim=-1: rectified(p, 0.01, "once", dim=dim),
+    "twice": lambda p, dim=-1: rectified(p, 0.01, "twice", dim=dim),
 }
 REDUCING = OF_PROBABILITIES | {"logits": lambda z, dim=-1: entropy_from_logits(z, dim=dim)}
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-variants = pytest.mark.parametrize("f", RECTIFIED, ids=lambda f: f.__name__)
+variants = pytest.mark.parametrize("variant", VARIANTS)
 of_probabilities = pytest.mark.parametrize(
     "f", OF_PROBABILITIES.values(), ids=OF_PROBABILITIES.keys()
 )
@@ -151,7 +151,7 @@ def shifted(variant, epsilon):
     def term(v):
         e = mpmath.mpf(epsilon)
         log = mpmath.log(v + e)
-        if variant is rectified_once:
+        if variant == "once":
             return v * log, log + v / (v + e)
         return (v + e) * log, log + 1
 
@@ -161,37 +161,37 @@ def shifted(variant, epsilon):
 @dtypes
 @variants
 @pytest.mark.parametrize("epsilon", EPSILONS)
-def test_rectified_sums_and_gradients_against_50_digits(f, dtype, epsilon):
+def test_rectified_sums_and_gradients_against_50_digits(variant, dtype, epsilon):
     """ε, p + ε and the logarithm round: 2 eps + eps |ln| on every term, then n additions."""
     for name, row in LAWS.items():
         p = law(row, dtype)
         n = len(p)
-        pairs = terms(p.tolist(), shifted(f, epsilon))
-        weights = [v + (epsilon if f is rectified_twice else 0) for v in p.tolist()]
+        pairs = terms(p.tolist(), shifted(variant, epsilon))
+        weights = [v + (epsilon if variant == "twice" else 0) for v in p.tolist()]
         size = sum(abs(float(v)) for v, _ in pairs)
-        result = f(p, epsilon)
+        result = rectified(p, epsilon, variant)
         assert result.dtype == dtype
         off = abs(mpmath.mpf(result.item()) - mpmath.fsum(v for v, _ in pairs))
         assert off <= eps(dtype) * ((n + 4) * size + 2 * sum(weights)), name
         slope = torch.tensor([float(d) for _, d in pairs], dtype=torch.float64)
-        g = gradient(lambda p: f(p, epsilon), p).double()
+        g = gradient(lambda p: rectified(p, epsilon, variant), p).double()
         close(g, slope, rtol=0, atol=8 * eps(dtype) * (1 + slope.abs().max().item()))
 
 
 @variants
-def test_large_eps_gives_a_finite_value(f):
+def test_large_eps_gives_a_finite_value(variant):
     p = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    assert f(p, 1e300).isfinite()
-    assert f(p.float(), 1e35).isfinite()
+    assert rectified(p, 1e300, variant).isfinite()
+    assert rectified(p.float(), 1e35, variant).isfinite()
 
 
 @variants
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize(("dtype", "epsilon"), [(torch.float32, 3e38), (torch.float64, 1.7e308)])
-def test_an_eps_whose_value_overflows_is_refused_or_answered(f, dtype, epsilon):
+def test_an_eps_whose_value_overflows_is_refused_or_answered(variant, dtype, epsilon):
     """An infinite sum is no answer."""
     try:
-        value = f(torch.tensor([0.5, 0.5], dtype=dtype), epsilon)
+        value = rectified(torch.tensor([0.5, 0.5], dtype=dtype), epsilon, variant)
     except ValueError as error:
         assert "eps" in str(error)  # noqa: PT017
     else:
@@ -714,22 +714,30 @@ NO_EPSILON = [
 @pytest.mark.usefixtures("no_shape_checks")
 class TestEpsilon:
     @pytest.mark.parametrize("epsilon", NO_EPSILON)
-    def test_no_epsilon(self, f, epsilon):
-        refused("eps", [repr(epsilon)], lambda: f(good, epsilon))
-        refused("eps", [repr(epsilon)], lambda: f(good.double(), epsilon))
+    def test_no_epsilon(self, variant, epsilon):
+        refused("eps", [repr(epsilon)], lambda: rectified(good, epsilon, variant))
+        refused("eps", [repr(epsilon)], lambda: rectified(good.double(), epsilon, variant))
 
     @pytest.mark.parametrize("epsilon", [1e-50, 1e-46, 1e39, 1e300])
-    def test_beyond_float32(self, f, epsilon):
+    def test_beyond_float32(self, variant, epsilon):
         """Where ε becomes 0, Σ p ln(p + ε) is NaN at zeros again: the very fault it was for."""
-        refused("eps", ["torch.float32", repr(epsilon)], lambda: f(good, epsilon))
-        assert f(good.double(), epsilon).isfinite().all()
+        refused("eps", ["torch.float32", repr(epsilon)], lambda: rectified(good, epsilon, variant))
+        assert rectified(good.double(), epsilon, variant).isfinite().all()
 
     @pytest.mark.parametrize("epsilon", [1e-45, 1e-40, 1e-38])
-    def test_the_smallest_of_float32(self, f, epsilon):
-        close(f(good, epsilon), -entropy(good))
+    def test_the_smallest_of_float32(self, variant, epsilon):
+        close(rectified(good, epsilon, variant), -entropy(good))
 
-    def test_smallest_of_float64(self, f):
-        close(f(good.double(), 5e-324), -entropy(good.double()))
+    def test_smallest_of_float64(self, variant):
+        close(rectified(good.double(), 5e-324, variant), -entropy(good.double()))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("bad", ["Once", "", "thrice", 2, None, ("once",), True], ids=repr)
+def test_no_variant(bad):
+    with pytest.raises(ValueError, match=r"^variant must be one of once, twice; got") as error:
+        rectified(good, 0.1, bad)
+    assert repr(bad) in str(error.value)
 
 
 # -- the crossover ---------------------------------------------------------------------------
@@ -777,6 +785,85 @@ def test_no_crossover(n):
     refused("n", [repr(n)], lambda: crossover(n))
 
 
+# -- the sums of a law -----------------------------------------------------------------------
+
+
+def reference_sums(law, eps):
+    """Entry by entry, p a fraction."""
+    with mpmath.workdps(70):
+        a, b, c = (mpmath.mpf(0) for _ in range(3))
+        for w in law:
+            p = mpmath.mpf(w) / sum(law)
+            a += p * mpmath.log(p) if w else 0
+            b += p * mpmath.log(p + mpmath.mpf(eps))
+            c += (p + mpmath.mpf(eps)) * mpmath.log(p + mpmath.mpf(eps))
+        return a, b, c
+
+
+@given(laws(most=40), epsilons() | st.sampled_from([1, 3.0, 1e-300]))
+def test_sums_of_a_law_at_50_digits(law, eps):
+    for want, exact, rough in zip(
+        reference_sums(law, eps),
+        sums_of_law(law, eps, exact=True),
+        sums_of_law(law, eps),
+        strict=True,
+    ):
+        assert isinstance(exact, mpmath.mpf)
+        assert type(rough) is float
+        with mpmath.workdps(70):
+            assert abs(exact - want) <= mpmath.mpf(10) ** -45
+            assert abs(rough - want) <= 1e-12
+
+
+def test_double_precision_is_near_enough_on_many_points():
+    """What makes a margin above NEAR a verdict: the worst that 512 points can do."""
+    law = tuple(10**15 + 7**i % 10**9 for i in range(512))
+    for eps in (1e-12, 0.49):
+        for rough, exact in zip(sums_of_law(law, eps), sums_of_law(law, eps, True), strict=True):
+            assert abs(rough - exact) < 1e-11
+    assert NEAR >= 100 * 1e-11
+
+
+def test_eps_is_the_very_float():
+    """0.1 is not 1/10: they differ by 5.6e-18, and Σ p ln(p + ε) by as much for one point."""
+    with mpmath.workdps(50):
+        _, b, _ = sums_of_law((1,), 0.1, exact=True)
+        assert abs(b - mpmath.log(1 + mpmath.mpf(0.1))) < mpmath.mpf(10) ** -48
+        assert abs(b - mpmath.log(mpmath.mpf(11) / 10)) > 1e-18
+
+
+def test_zeros_count_in_C_alone():
+    for exact in (False, True):
+        a, b, c = sums_of_law((1, 0, 0), 0.25, exact)
+        assert a == 0
+        assert float(b) == pytest.approx(math.log(1.25), rel=1e-15)
+        assert float(c) == pytest.approx(1.25 * math.log(1.25) + 0.5 * math.log(0.25), rel=1e-15)
+
+
+def test_order_and_scale_of_the_weights_do_not_matter():
+    first = sums_of_law((1, 2, 2, 0), 0.1, exact=True)
+    second = sums_of_law((6, 0, 3, 6), 0.1, exact=True)
+    for a, b in zip(first, second, strict=True):
+        assert abs(a - b) < mpmath.mpf(10) ** -48
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("exact", [False, True], ids=["floats", "50-digits"])
+@pytest.mark.parametrize("bad", [(), (0,), (0, 0, 0), (3, -1)], ids=repr)
+def test_what_is_no_law(bad, exact):
+    with pytest.raises(ValueError, match=r"^law must hold whole numbers") as error:
+        sums_of_law(bad, 0.1, exact)
+    assert repr(bad) in str(error.value)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("exact", [False, True], ids=["floats", "50-digits"])
+@pytest.mark.parametrize("bad", [0, -0.1, inf, nan, True, "0.1", None], ids=repr)
+def test_an_eps_without_a_logarithm(bad, exact):
+    with pytest.raises(ValueError, match=r"^eps must be a finite number, positive"):
+        sums_of_law((1, 2), bad, exact)
+
+
 # -- the claims, searched --------------------------------------------------------------------
 
 EXAMPLES = 3000
@@ -792,7 +879,7 @@ def closer_margin(exact, law, fraction):
     n = len(law)
     if n < 8 or fraction > 1 - 1e-12:  # t* itself is rounded
         return None
-    a, b, c = rectified(law, fraction * crossover(n) / n, exact)
+    a, b, c = sums_of_law(law, fraction * crossover(n) / n, exact)
     return abs(c - a) - abs(b - a)
 
 
@@ -811,7 +898,7 @@ def test_B_is_at_least_as_close_as_C_up_to_the_crossover():
 @fast
 def test_with_seven_points_C_can_be_closer():
     def margin(exact, law, eps):
-        a, b, c = rectified(law, eps, exact)
+        a, b, c = sums_of_law(law, eps, exact)
         return abs(c - a) - abs(b - a)
 
     found = search(margin, 500, law=laws(least=7, most=7), eps=epsilons())
@@ -828,11 +915,11 @@ def test_with_seven_points_C_can_be_closer():
 def test_just_above_the_crossover_the_uniform_law_is_a_counterexample(n):
     with mpmath.workdps(50):
         for factor, sign in ((1 + 1e-6, -1), (1 + 1e-12, -1), (1 - 1e-12, 1)):
-            a, b, c = rectified((1,) * n, factor * crossover(n) / n, exact=True)
+            a, b, c = sums_of_law((1,) * n, factor * crossover(n) / n, exact=True)
             assert sign * (abs(c - a) - abs(b - a)) > 0
 
     def margin(exact, law, factor):
-        a, b, c = rectified(law, factor * crossover(n) / n, exact)
+        a, b, c = sums_of_law(law, factor * crossover(n) / n, exact)
         return abs(c - a) - abs(b - a)
 
     found = search(margin, 500, law=laws(n, n), factor=st.just(1 + 1e-6))
@@ -842,7 +929,7 @@ def test_just_above_the_crossover_the_uniform_law_is_a_counterexample(n):
 def bounds_margin(exact, law, eps):
     """The smallest of B − A − ln(1+ε), ln(1+nε) − (B − A) and, for ε ≤ 1 − 1/n, B − C."""
     n = len(law)
-    a, b, c = rectified(law, eps, exact)
+    a, b, c = sums_of_law(law, eps, exact)
     eps = mpmath.mpf(eps) if exact else eps  # n·eps must not be rounded
     margins = [b - a - logarithm(eps, exact), logarithm(n * eps, exact) - (b - a)]
     if n * eps <= (n - 1) * (1 - 1e-12):
@@ -860,7 +947,7 @@ def test_B_lies_between_its_bounds_and_above_C():
 @fast
 def test_for_a_larger_eps_C_can_exceed_B():
     def margin(exact, law, eps):
-        _, b, c = rectified(law, eps, exact)
+        _, b, c = sums_of_law(law, eps, exact)
         return b - c
 
     assert search(margin, 500, law=laws(), eps=epsilons()).counterexample is None
@@ -876,14 +963,14 @@ def test_the_bounds_are_attained(n, epsilon, dtype):
     one_hot = torch.eye(n, dtype=dtype)[0]
     small = {"atol": 4 * (n + 4) * eps(dtype), "rtol": 0}
     for p, value in ((uniform, math.log1p(n * epsilon)), (one_hot, math.log1p(epsilon))):
-        close((rectified_once(p, epsilon) + entropy(p)).item(), value, **small)
+        close((rectified(p, epsilon, "once") + entropy(p)).item(), value, **small)
 
 
 @given(laws(most=60), epsilons())
 def test_C_is_the_entropy_of_a_smoothed_law(law, epsilon):
     """At 50 digits, and the function against it in double precision."""
     n, total = len(law), sum(law)
-    _, _, c = rectified(law, epsilon, exact=True)
+    _, _, c = sums_of_law(law, epsilon, exact=True)
     with mpmath.workdps(50):
         t = n * mpmath.mpf(epsilon)
         q = [(mpmath.mpf(w) / total + mpmath.mpf(epsilon)) / (1 + t) for w in law]
@@ -892,7 +979,7 @@ def test_C_is_the_entropy_of_a_smoothed_law(law, epsilon):
         assert abs(c - meaning) <= mpmath.mpf(10) ** -44 * n
     p = torch.tensor([w / total for w in law], dtype=torch.float64)
     size = 2**-52 * (n + 8) * (1 + n * epsilon) * (1 + abs(math.log(epsilon)))
-    assert abs(rectified_twice(p, epsilon).item() - float(c)) <= size
+    assert abs(rectified(p, epsilon, "twice").item() - float(c)) <= size
 
 
 def test_the_shape_checker_is_on_unless_a_test_asks():

@@ -1,5 +1,7 @@
 """attnlib/layer_costs.py against loops over pairs, PyTorch's counter, autograd and graph search."""
 
+import copy
+import dataclasses
 import itertools
 import math
 
@@ -14,17 +16,16 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnlib.layer_costs import multiply_adds, path_length, sequential_depth
+from attnlib.layer_costs import Convolution, Recurrent, Restricted, SelfAttention
 
-OWN = {"self-attention": {}, "recurrent": {}, "convolution": {"k": 3}, "restricted": {"r": 4}}
-LAYERS = list(OWN)
-FUNCTIONS = {
-    "multiply_adds": lambda layer, n=5, **own: multiply_adds(layer, n, 3, **own),
-    "sequential_depth": lambda layer, n=5, **own: sequential_depth(layer, n, **own),
-    "path_length": lambda layer, n=5, **own: path_length(layer, n, **own),
+LAYERS = [SelfAttention(), Recurrent(), Convolution(3), Convolution(3, dilated=True), Restricted(4)]
+METHODS = {
+    "multiply_adds": lambda layer, n: layer.multiply_adds(n, 3),
+    "sequential_depth": lambda layer, n: layer.sequential_depth(n),
+    "path_length": lambda layer, n: layer.path_length(n),
 }
-layers = pytest.mark.parametrize("layer", LAYERS)
-functions = pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+layers = pytest.mark.parametrize("layer", LAYERS, ids=repr)
+methods = pytest.mark.parametrize("f", METHODS.values(), ids=METHODS.keys())
 # n, d, k, r: all distinct where they can be.
 SIZES = {
     "n<d": (5, 11, 3, 2),
@@ -64,7 +65,7 @@ class TestMultiplyAdds:
     def test_self_attention_runs(self, n, d, k, r):
         Q, K, V = torch.randn(3, n, d)
         exactly(
-            multiply_adds("self-attention", n, d),
+            SelfAttention().multiply_adds(n, d),
             counted(lambda: torch.softmax(Q @ K.T, -1) @ V),
         )
 
@@ -76,18 +77,18 @@ class TestMultiplyAdds:
             for x in X.split(1):
                 y = cell(x, y)
 
-        exactly(multiply_adds("recurrent", n, d), counted(run))
+        exactly(Recurrent().multiply_adds(n, d), counted(run))
 
     def test_convolution_of_torch_runs(self, n, d, k, r):
         X, W = torch.randn(1, d, n), torch.randn(d, d, k)
         exactly(
-            multiply_adds("convolution", n, d, k=k),
+            Convolution(k).multiply_adds(n, d),
             counted(lambda: F.conv1d(F.pad(X, (k - 1, 0)), W)),
         )
 
     def test_restricted_attention_by_a_loop_over_pairs(self, n, d, k, r):
         pairs = sum(abs(i - j) <= r // 2 for i, j in itertools.product(range(n), repeat=2))
-        exactly(multiply_adds("restricted", n, d, r=r), 2 * d * pairs)
+        exactly(Restricted(r).multiply_adds(n, d), 2 * d * pairs)
 
     def test_restricted_attention_runs(self, n, d, k, r):
         Q, K, V = torch.randn(3, n, d)
@@ -97,7 +98,7 @@ class TestMultiplyAdds:
                 near = slice(max(0, i - r // 2), i + r // 2 + 1)
                 torch.softmax(Q[i : i + 1] @ K[near].T, -1) @ V[near]
 
-        exactly(multiply_adds("restricted", n, d, r=r), counted(run))
+        exactly(Restricted(r).multiply_adds(n, d), counted(run))
 
 
 big = st.integers(1, 10**30)
@@ -105,24 +106,24 @@ big = st.integers(1, 10**30)
 
 @given(n=big, d=big, k=big)
 def test_counts_stay_exact_beyond_floats(n, d, k):
-    exactly(multiply_adds("self-attention", n, d), 2 * n**2 * d)
-    exactly(multiply_adds("recurrent", n, d), 2 * n * d**2)
-    exactly(multiply_adds("convolution", n, d, k=k), k * n * d**2)
-    exactly(multiply_adds("restricted", n, d, r=1), 2 * n * d)
+    exactly(SelfAttention().multiply_adds(n, d), 2 * n**2 * d)
+    exactly(Recurrent().multiply_adds(n, d), 2 * n * d**2)
+    exactly(Convolution(k).multiply_adds(n, d), k * n * d**2)
+    exactly(Restricted(r=1).multiply_adds(n, d), 2 * n * d)
     # A window over everything is self-attention.
-    exactly(multiply_adds("restricted", n, d, r=2 * n), multiply_adds("self-attention", n, d))
+    exactly(Restricted(r=2 * n).multiply_adds(n, d), SelfAttention().multiply_adds(n, d))
 
 
 @given(n=st.integers(1, 60), d=st.integers(1, 5), r=st.integers(1, 150))
 def test_band_against_the_sum_over_rows(n, d, r):
     w = r // 2
     rows = [min(n, t + w + 1) - max(0, t - w) for t in range(n)]
-    exactly(multiply_adds("restricted", n, d, r=r), 2 * d * sum(rows))
+    exactly(Restricted(r).multiply_adds(n, d), 2 * d * sum(rows))
 
 
 @given(n=st.integers(1, 10**6), d=st.integers(1, 10**6))
 def test_crossovers(n, d):
-    bare, rnn = multiply_adds("self-attention", n, d), multiply_adds("recurrent", n, d)
+    bare, rnn = SelfAttention().multiply_adds(n, d), Recurrent().multiply_adds(n, d)
     assert (bare < rnn) == (n < d)
     assert bare + 4 * n * d * d > rnn
 
@@ -143,9 +144,8 @@ def waves(needs):
 @pytest.mark.parametrize("n", [1, 2, 7, 30])
 def test_depth_is_the_number_of_rounds(layer, n):
     # Which other outputs an output is computed from.
-    needs = {t: {t - 1} if layer == "recurrent" and t else set() for t in range(n)}
-    exactly(sequential_depth(layer, n), waves(needs))
-    exactly(sequential_depth(layer, n, **OWN[layer]), waves(needs))
+    needs = {t: {t - 1} if layer == Recurrent() and t else set() for t in range(n)}
+    exactly(layer.sequential_depth(n), waves(needs))
 
 
 # -- paths ---------------------------------------------------------------------------------
@@ -158,31 +158,31 @@ def blocks(layer, n):
     return (J != 0).any(3).any(1).numpy()
 
 
-def arrows(layer, n, k, r):
+def arrows(kind, n, k, r):
     """The arrows of one step: [t, s] is True where position t hears position s."""
     W = torch.randn(2, 2, k, dtype=torch.float64)
     band = (torch.arange(n)[:, None] - torch.arange(n)).abs() <= r // 2
     near = torch.where(band, 0.0, -math.inf).double()
     steps = {
-        "self-attention": lambda X: torch.softmax(X @ X.T, -1) @ X,
-        "recurrent": lambda X: F.pad(X[:-1], (0, 0, 1, 0)),
-        "convolution": lambda X: F.conv1d(F.pad(X.T[None], (k - 1, 0)), W)[0].T,
-        "restricted": lambda X: torch.softmax(X @ X.T + near, -1) @ X,
+        SelfAttention: lambda X: torch.softmax(X @ X.T, -1) @ X,
+        Recurrent: lambda X: F.pad(X[:-1], (0, 0, 1, 0)),
+        Convolution: lambda X: F.conv1d(F.pad(X.T[None], (k - 1, 0)), W)[0].T,
+        Restricted: lambda X: torch.softmax(X @ X.T + near, -1) @ X,
     }
-    return blocks(steps[layer], n)
+    return blocks(steps[kind], n)
 
 
-@layers
+@pytest.mark.parametrize("kind", [SelfAttention, Recurrent, Convolution, Restricted])
 @pytest.mark.parametrize(
     ("n", "k", "r"),
     [(1, 2, 2), (2, 3, 4), (4, 2, 3), (5, 3, 4), (7, 4, 5), (12, 3, 2), (13, 4, 6), (9, 20, 30)],
     ids=str,
 )
-def test_paths_by_dijkstra_on_the_blocks_of_autograd(layer, n, k, r):
-    own = {"convolution": {"k": k}, "restricted": {"r": r}}.get(layer, {})
-    graph = csr_array(arrows(layer, n, k, r).T.astype(float))  # [s, t]: from s to t
+def test_paths_by_dijkstra_on_the_blocks_of_autograd(kind, n, k, r):
+    graph = csr_array(arrows(kind, n, k, r).T.astype(float))  # [s, t]: from s to t
     distance = dijkstra(graph, unweighted=True, indices=0)[n - 1]
-    exactly(path_length(layer, n, **own), int(distance))
+    own = {Convolution: (k,), Restricted: (r,)}.get(kind, ())
+    exactly(kind(*own).path_length(n), int(distance))
 
 
 def lowest_stack(n, k, offsets):
@@ -200,17 +200,17 @@ def lowest_stack(n, k, offsets):
 def test_dilated_paths_by_search(k):
     for n in range(1, 130):
         found = lowest_stack(n, k, lambda layer: [j * k**layer for j in range(k)])
-        exactly(path_length("convolution", n, k=k, dilated=True), found)
+        exactly(Convolution(k, dilated=True).path_length(n), found)
         if n <= 10 * k:
             found = lowest_stack(n, k, lambda layer: range(k))
-            exactly(path_length("convolution", n, k=k), found)
+            exactly(Convolution(k).path_length(n), found)
 
 
 def test_centred_dilation_never_links_the_ends():
     """Why the docstring says causal."""
     for n in (3, 9, 27):
         assert lowest_stack(n, 3, lambda layer: [-(3**layer), 0, 3**layer]) is None
-        exactly(path_length("convolution", n, k=3, dilated=True), round(math.log(n, 3)))
+        exactly(Convolution(k=3, dilated=True).path_length(n), round(math.log(n, 3)))
 
 
 @given(k=st.integers(2, 12), power=st.integers(0, 60), step=st.sampled_from([-1, 0, 1]))
@@ -222,20 +222,20 @@ def test_logarithm_at_exact_powers(k, power, step):
         near = mpmath.nint(ratio)
         on_the_spot = abs(ratio - near) < mpmath.mpf(10) ** -150
         expected = int(near if on_the_spot else mpmath.ceil(ratio))
-    exactly(path_length("convolution", n, k=k, dilated=True), expected)
+    exactly(Convolution(k, dilated=True).path_length(n), expected)
 
 
 def test_the_float_logarithm_that_goes_wrong():
     assert math.ceil(math.log(125) / math.log(5)) == 4
-    exactly(path_length("convolution", 125, k=5, dilated=True), 3)
+    exactly(Convolution(k=5, dilated=True).path_length(125), 3)
 
 
 @given(n=st.integers(1, 10**30), k=st.integers(2, 10**30), r=st.integers(2, 10**30))
 def test_contiguous_paths_are_the_least_that_reach(n, k, r):
     for length, reach in [
-        (path_length("convolution", n, k=k), k - 1),
-        (path_length("restricted", n, r=r), r // 2),
-        (path_length("recurrent", n), 1),
+        (Convolution(k).path_length(n), k - 1),
+        (Restricted(r).path_length(n), r // 2),
+        (Recurrent().path_length(n), 1),
     ]:
         assert type(length) is int
         assert length * reach >= n - 1
@@ -245,13 +245,13 @@ def test_contiguous_paths_are_the_least_that_reach(n, k, r):
 @layers
 def test_one_position(layer):
     """The first is the last: no step is needed to get there, one to compute it."""
-    exactly(path_length(layer, 1, **OWN[layer]), 0)
-    exactly(sequential_depth(layer, 1), 1)
+    exactly(layer.path_length(1), 0)
+    exactly(layer.sequential_depth(1), 1)
 
 
 def test_self_attention_links_any_two_positions_at_once():
-    exactly(path_length("self-attention", 2), 1)
-    exactly(path_length("self-attention", 10**20), 1)
+    exactly(SelfAttention().path_length(2), 1)
+    exactly(SelfAttention().path_length(10**20), 1)
 
 
 # -- bad input -----------------------------------------------------------------------------
@@ -274,78 +274,61 @@ BAD_INTEGERS = [
 
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadInput:
-    @functions
-    @pytest.mark.parametrize(
-        "layer", ["attention", "Recurrent", "", "rnn", None, 0, ["recurrent"], ("restricted",)]
-    )
-    def test_layer(self, f, layer):
-        refused("layer", ["self-attention, recurrent", repr(layer)], lambda: f(layer))
-
-    @functions
+    @methods
     @layers
     @pytest.mark.parametrize("n", [*BAD_INTEGERS, None])
     def test_n(self, f, layer, n):
-        refused("n", ["at least 1", repr(n)], lambda: f(layer, n, **OWN[layer]))
+        refused("n", ["integer, at least 1", repr(n)], lambda: f(layer, n))
 
     @layers
     @pytest.mark.parametrize("d", [*BAD_INTEGERS, None])
     def test_d(self, layer, d):
-        words = ["at least 1", repr(d)]
-        refused("d", words, lambda: multiply_adds(layer, 5, d, **OWN[layer]))
+        refused("d", ["integer, at least 1", repr(d)], lambda: layer.multiply_adds(5, d))
 
-    @functions
-    @pytest.mark.parametrize("value", BAD_INTEGERS)
-    def test_k_and_r(self, f, value):
-        refused("k", ["integer", repr(value)], lambda: f("convolution", k=value))
-        refused("r", ["integer", repr(value)], lambda: f("restricted", r=value))
-
-    @functions
-    @layers
-    def test_k_and_r_where_they_do_not_belong(self, f, layer):
-        if layer != "convolution":
-            refused("k", ["'convolution'", layer, "7"], lambda: f(layer, **(OWN[layer] | {"k": 7})))
-        if layer != "restricted":
-            refused("r", ["'restricted'", layer, "7"], lambda: f(layer, **(OWN[layer] | {"r": 7})))
-
-    @pytest.mark.parametrize("name", ["multiply_adds", "path_length"])
-    def test_k_and_r_missing(self, name):
-        f = FUNCTIONS[name]
-        refused("k", ["missing", "'convolution'"], lambda: f("convolution"))
-        refused("r", ["missing", "'restricted'"], lambda: f("restricted"))
+    @pytest.mark.parametrize("value", [*BAD_INTEGERS, None])
+    def test_k_and_r(self, value):
+        """Before any method is called: there is no such layer."""
+        refused("k", ["integer, at least 1", repr(value)], lambda: Convolution(value))
+        refused("r", ["integer, at least 1", repr(value)], lambda: Restricted(value))
 
     @pytest.mark.parametrize("n", [1, 5])
     def test_nobody_is_reached_with_one_tap(self, n):
-        refused("k", ["at least 2", "1"], lambda: path_length("convolution", n, k=1))
-        refused("k", ["at least 2"], lambda: path_length("convolution", n, k=1, dilated=True))
-        refused("r", ["at least 2", "1"], lambda: path_length("restricted", n, r=1))
-        exactly(multiply_adds("convolution", n, 3, k=1), 9 * n)  # but it costs something
-        exactly(multiply_adds("restricted", n, 3, r=1), 6 * n)
+        refused("k", ["at least 2", "1"], lambda: Convolution(k=1).path_length(n))
+        refused("k", ["at least 2"], lambda: Convolution(k=1, dilated=True).path_length(n))
+        refused("r", ["at least 2", "1"], lambda: Restricted(r=1).path_length(n))
+        exactly(Convolution(k=1).multiply_adds(n, 3), 9 * n)  # but it costs something
+        exactly(Restricted(r=1).multiply_adds(n, 3), 6 * n)
 
     @pytest.mark.parametrize("dilated", [1, 0, None, "yes", 2.0, torch.tensor(True)], ids=repr)
     def test_dilated(self, dilated):
         words = ["True or False", repr(dilated)]
-        refused("dilated", words, lambda: path_length("convolution", 5, k=3, dilated=dilated))
-
-    @pytest.mark.parametrize("layer", [name for name in LAYERS if name != "convolution"])
-    def test_only_a_convolution_is_dilated(self, layer):
-        words = ["convolution", layer]
-        refused("dilated", words, lambda: path_length(layer, 5, **OWN[layer], dilated=True))
-        path_length(layer, 5, **OWN[layer], dilated=False)
+        refused("dilated", words, lambda: Convolution(3, dilated=dilated))
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 def test_integers_of_numpy_and_torch_become_plain_ones():
     for n, d, k in [(np.int64(5), np.int32(3), np.uint8(2)), (*map(torch.tensor, (5, 3)), 2)]:
-        exactly(multiply_adds("convolution", n, d, k=k), 90)
-        exactly(path_length("convolution", n, k=k), 4)
-        exactly(path_length("convolution", n, k=k, dilated=True), 3)
-        exactly(sequential_depth("recurrent", n), 5)
-        exactly(path_length("restricted", n, r=d), 4)
+        exactly(Convolution(k).multiply_adds(n, d), 90)
+        exactly(Convolution(k).path_length(n), 4)
+        exactly(Convolution(k, dilated=True).path_length(n), 3)
+        exactly(Recurrent().sequential_depth(n), 5)
+        exactly(Restricted(d).path_length(n), 4)
 
 
 def test_the_shape_checker_is_on_unless_a_test_asks():
     """So that no other test passes with it off by accident."""
-    if not hasattr(multiply_adds, "__wrapped__"):
+    if not hasattr(Recurrent.multiply_adds, "__wrapped__"):
         pytest.skip("run without --jaxtyping-packages")
     with pytest.raises(Exception, match="Type-check error"):
-        multiply_adds("recurrent", 2.0, 3)
+        Recurrent().multiply_adds(2.0, 3)
+
+
+@layers
+def test_a_layer_is_a_value(layer):
+    """Equal layers are one key of a dictionary, and nobody changes one in use."""
+    again = copy.deepcopy(layer)
+    assert len({layer, again}) == 1
+    assert eval(repr(layer)) == layer
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        layer.k = 7
+    assert len(set(LAYERS)) == len(LAYERS)

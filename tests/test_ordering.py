@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnlib import ordering
+from attnlib.entropy import sums_of_law
 from attnlib.evidence.search import (
     epsilons,
     flatter_pairs,
     law_tensor,
     laws,
     pairs,
-    rectified,
     search,
 )
 from attnlib.ordering import line_integral, majorizes, safe_eps, safe_gap, segment_integrand
@@ -729,7 +729,7 @@ def schur_margin(exact, pair, eps):
     """Of a law and a flatter one: neither B nor C may increase."""
     if same(pair):
         return inf
-    (_, b1, c1), (_, b2, c2) = (rectified(law, eps, exact) for law in pair)
+    (_, b1, c1), (_, b2, c2) = (sums_of_law(law, eps, exact) for law in pair)
     return min(b1 - b2, c1 - c2)
 
 
@@ -760,7 +760,7 @@ def test_without_majorisation_the_order_can_change(which):
     """A law of the smaller entropy, but not a majorising one."""
 
     def margin(exact, pair, eps):
-        first, second = (rectified(law, eps, exact) for law in pair)
+        first, second = (sums_of_law(law, eps, exact) for law in pair)
         if same(pair) or first[0] <= second[0]:
             return None
         return first[which] - second[which]
@@ -777,14 +777,14 @@ def test_without_majorisation_the_order_can_change(which):
 def flip_margin(pair, epsilon, variant, exact):
     """B or C of the law that is larger in A, less that of the other."""
     which = 1 if variant == "once" else 2
-    first, second = (rectified(law, epsilon, exact) for law in pair)
+    first, second = (sums_of_law(law, epsilon, exact) for law in pair)
     return (1 if first[0] > second[0] else -1) * (first[which] - second[which])
 
 
 def gap_of(pair, exact):
     if same(pair):
         return 0.0
-    (a1, *_), (a2, *_) = (rectified(law, 1.0, exact) for law in pair)
+    (a1, *_), (a2, *_) = (sums_of_law(law, 1.0, exact) for law in pair)
     return float(abs(a1 - a2))
 
 
@@ -802,7 +802,7 @@ def test_a_gap_that_is_safe_keeps_the_order():
             if epsilon < 1e-12:
                 return None
             if exact:  # the hypothesis, beyond doubt
-                (a1, *_), (a2, *_) = (rectified(law, epsilon, True) for law in pair)
+                (a1, *_), (a2, *_) = (sums_of_law(law, epsilon, True) for law in pair)
                 assert abs(a1 - a2) > exact_gap(len(pair[0]), epsilon, variant)
             margins.append(flip_margin(pair, epsilon, variant, exact))
         return min(margins)
@@ -836,7 +836,7 @@ def test_the_gap_bound_is_the_spread_of_what_eps_adds(variant):
     """B − A and C − A, up to a constant, spread over exactly safe_gap: vertex to uniform."""
     for n in (2, 5, 64):
         for level in (1e-6, 0.01, 0.4):
-            ends = [rectified(law, level, True) for law in ((1, *[0] * (n - 1)), (1,) * n)]
+            ends = [sums_of_law(law, level, True) for law in ((1, *[0] * (n - 1)), (1,) * n)]
             added = [v[1 if variant == "once" else 2] - v[0] for v in ends]
             assert float(abs(added[1] - added[0])) == pytest.approx(
                 safe_gap(n, level, variant), rel=1e-13
@@ -853,7 +853,7 @@ def test_the_gap_bound_is_the_spread_of_what_eps_adds(variant):
 )
 def test_known_flips_at_a_hundredth(p1, p2, flips):
     """And the line integral sees them: its sign is that of the rectified difference."""
-    a, b, c = signed([rectified(law, 0.01, True) for law in (p1, p2)])
+    a, b, c = signed([sums_of_law(law, 0.01, True) for law in (p1, p2)])
     assert ("B" in flips) == (a * b < 0)
     assert ("C" in flips) == (a * c < 0)
     ways = [law_tensor(law) for law in (p1, p2)]

@@ -133,6 +133,55 @@ def test_every_link_within_the_site_leads_somewhere():
     assert broken == []
 
 
+# Addresses that people have, and where they lead now.
+OLD_PAGES = {"encoders": "layer_costs", "multihead": "two_heads"}
+OLD_ANCHORS = {
+    "module-attnlib.encoders": "module-attnlib.layer_costs",
+    "attnlib.encoders.multiply_adds": "attnlib.layer_costs.SelfAttention.multiply_adds",
+    "attnlib.encoders.path_length": "attnlib.layer_costs.SelfAttention.path_length",
+    "attnlib.encoders.sequential_depth": "attnlib.layer_costs.SelfAttention.sequential_depth",
+    "attnlib-multihead": "module-attnlib.two_heads",
+    "module-attnlib.multihead": "module-attnlib.two_heads",
+    "attnlib.multihead.weight_gap": "attnlib.two_heads.weight_gap",
+    "attnlib.entropy.rectified_once": "attnlib.entropy.rectified",
+    "attnlib.entropy.rectified_twice": "attnlib.entropy.rectified",
+    "module-attnlib.checks": "module-attnlib.evidence.block",
+    "attnlib.checks.claim": "attnlib.evidence.block.claim",
+    "attnlib.checks.Claim.rejects": "module-attnlib.evidence.block",
+    "module-attnlib.claims": "module-attnlib.evidence.ledger",
+    "attnlib.claims.load_claims": "attnlib.evidence.ledger.load_claims",
+    "module-attnlib.answers": "module-attnlib.evidence.answers",
+    "attnlib.answers.check_answer": "attnlib.evidence.answers.check_answer",
+    "module-attnlib.search": "module-attnlib.evidence.search",
+    "attnlib.search.laws": "attnlib.evidence.search.laws",
+    "attnlib.search.rectified": "attnlib.entropy.sums_of_law",
+    "module-attnlib.inputs": "module-attnlib._inputs",
+    "attnlib.inputs.require_mask": "attnlib._inputs.require_mask",
+}
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_PAGES.items(), ids=OLD_PAGES)
+def test_an_old_address_of_a_page_leads_to_the_new_one(old, new):
+    """Without scripts too. With them the part after # is kept, and every such part still exists."""
+    page = pages()[site() / "notebooks" / f"{old}.html"]
+    refresh = page.find("meta", attrs={"http-equiv": "refresh"})
+    assert refresh["content"] == f"0; url={new}.html"
+    assert "window.location.hash" in page.find("script").string
+    assert pages()[site() / "notebooks" / f"{new}.html"].find("h1")
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_ANCHORS.items(), ids=OLD_ANCHORS)
+def test_an_old_anchor_of_the_package_stands_on_the_new_entry(old, new):
+    """Both in one place: the text between them is empty."""
+    api = pages()[site() / "book" / "api.html"]
+    there, here = api.find_all(id=old), api.find_all(id=new)
+    assert len(there) == len(here) == 1
+    order = [*api.descendants]
+    a, b = sorted(next(i for i, t in enumerate(order) if t is x[0]) for x in (there, here))
+    between = [t for t in order[a:b] if not t.name]
+    assert "".join(between).strip() == ""
+
+
 def test_every_claim_is_in_the_ledger_and_links_to_its_check():
     ledger = pages()[site() / "book" / "claims.html"]
     links = {tag["href"] for tag in ledger.find_all("a", href=True)}

@@ -8,7 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnlib.softmax import jacobian_norm_bounds, softmax_jacobian, softmax_vjp
+from attnlib.softmax import (
+    jacobian_from_weights,
+    jacobian_norm_bounds,
+    softmax_jacobian,
+    softmax_vjp,
+)
 
 DTYPES = [torch.float32, torch.float64]
 inf = math.inf
@@ -99,6 +104,68 @@ class TestJacobian:
         before = z.clone()
         softmax_jacobian(z)
         close(z, before, atol=0, rtol=0)
+
+
+# Weights that a chapter might show, among them rows that no finite logits have.
+WEIGHTS = {
+    "n=1": [1.0],
+    "one-hot": [0.0, 1.0, 0.0],
+    "tie-of-two": [0.5, 0.0, 0.5],
+    "uniform": [0.125] * 8,
+    "ordinary": [0.1, 0.2, 0.3, 0.4],
+    "tiny": [1e-30, 1.0, 1e-37],
+    "not-quite-1": [0.25, 0.75005, 0.0],
+}
+
+
+class TestJacobianFromWeights:
+    @pytest.mark.parametrize("row", WEIGHTS.values(), ids=WEIGHTS.keys())
+    @dtypes
+    def test_against_50_digits(self, row, dtype):
+        if row == WEIGHTS["not-quite-1"] and dtype == torch.float64:
+            row = [0.25, 0.75 + 1e-9, 0.0]
+        y = torch.tensor(row, dtype=dtype)
+        J = jacobian_from_weights(y)
+        assert J.dtype == dtype
+        with mpmath.workdps(50):
+            p = [mpmath.mpf(v) for v in y.tolist()]
+            exact = [[a * ((i == k) - b) for k, b in enumerate(p)] for i, a in enumerate(p)]
+        exact = torch.tensor([[float(v) for v in line] for line in exact], dtype=torch.float64)
+        # A product and a difference, each of a number ≤ 1, are rounded to within ½ eps.
+        close(J.double(), exact, atol=eps(dtype), rtol=0)
+
+    @cases
+    @dtypes
+    def test_it_is_the_jacobian_of_the_logits(self, z, dtype):
+        z = torch.tensor(z, dtype=dtype)
+        y = torch.softmax(z, -1)
+        close(jacobian_from_weights(y), softmax_jacobian(z), atol=0, rtol=0)
+
+    @cases
+    def test_against_autograd(self, z):
+        z = torch.tensor(z, dtype=torch.float64)
+        reference = torch.autograd.functional.jacobian(lambda z: torch.softmax(z, -1), z)
+        close(jacobian_from_weights(z.softmax(-1)), reference, atol=4 * eps(z.dtype), rtol=0)
+
+    @leading
+    @dtypes
+    def test_leading_dimensions_against_the_product(self, b, dtype):
+        y, g = torch.softmax(logits(*b, 5, dtype=dtype), -1), logits(*b, 5, dtype=dtype)
+        J = jacobian_from_weights(y)
+        assert J.shape == (*b, 5, 5)
+        assert J.dtype == dtype
+        close((J @ g[..., None])[..., 0], softmax_vjp(y, g), atol=64 * eps(dtype), rtol=0)
+
+    def test_by_hand(self):
+        y = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64) / 6
+        by_hand = torch.tensor([[5.0, -2, -3], [-2, 8, -6], [-3, -6, 9]], dtype=torch.float64) / 36
+        close(jacobian_from_weights(y), by_hand)
+
+    def test_input_is_left_alone(self):
+        y = torch.softmax(logits(3, 4), -1)
+        before = y.clone()
+        jacobian_from_weights(y)
+        close(y, before, atol=0, rtol=0)
 
 
 class TestVJP:
@@ -233,6 +300,7 @@ def test_permuting_the_logits_permutes_the_jacobian(row, random):
 
 SCALARS = {
     "softmax_jacobian": lambda z: softmax_jacobian(z).square().sum(),
+    "jacobian_from_weights": lambda z: jacobian_from_weights(torch.softmax(z, -1)).square().sum(),
     "softmax_vjp": lambda z: softmax_vjp(torch.softmax(z, -1), z.sin()).square().sum(),
     "jacobian_norm_bounds": lambda z: sum(
         bound.sum() for bound in jacobian_norm_bounds(torch.softmax(z, -1))
@@ -308,7 +376,7 @@ def test_compiles_without_graph_breaks(f):
 # -- bad input -----------------------------------------------------------------------------
 
 good = torch.tensor([[0.25, 0.75, 0.0]] * 2)
-BAD_ROWS = [  # refused by all three functions, whatever the row means
+BAD_ROWS = [  # refused by all four functions, whatever the row means
     pytest.param(torch.tensor([[0.25, math.nan]]), ["nan", "(0, 1)"], id="nan"),
     pytest.param(torch.tensor([[0.0, 1.0], [inf, 1.0]]), ["inf", "(1, 0)"], id="inf"),
     pytest.param(torch.full((2, 3), -inf), ["-inf"], id="all-minus-inf"),
@@ -350,6 +418,7 @@ class TestBadInput:
     @pytest.mark.parametrize(("bad", "words"), BAD_ROWS + BAD_PROBABILITIES)
     def test_probabilities(self, bad, words):
         refused("y", words, lambda: jacobian_norm_bounds(bad))
+        refused("y", words, lambda: jacobian_from_weights(bad))
         refused("y", words, lambda: softmax_vjp(bad, good))
 
     @pytest.mark.parametrize(("bad", "words"), BAD_ROWS)
@@ -374,9 +443,11 @@ class TestBadInput:
         y = torch.tensor([[0.5, 0.5], [0.5, 0.5]], dtype=dtype)
         y[1, 0] += side * root * 0.99
         jacobian_norm_bounds(y)
+        jacobian_from_weights(y)
         softmax_vjp(y, y)
         y[1, 0] += side * root * 0.02
         refused("y", ["row (1,)", str(y[1].sum().item())], lambda: jacobian_norm_bounds(y))
+        refused("y", ["row (1,)"], lambda: jacobian_from_weights(y))
         refused("y", ["row (1,)"], lambda: softmax_vjp(y, y))
 
     def test_values_are_not_read_inside_a_transform(self):

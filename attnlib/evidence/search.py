@@ -7,9 +7,7 @@ finds the cases worth a second look; fifty digits decide.
 
 from __future__ import annotations
 
-import math
 import random
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +19,7 @@ from torch import Tensor
 
 from attnlib.evidence.find import smallest
 
-__all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs",
-           "rectified", "search"]  # fmt: skip
+__all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs", "search"]
 
 Law = tuple[int, ...]
 
@@ -124,28 +121,6 @@ def law_tensor(law: Law) -> Tensor:
     """The probabilities of a law in double precision."""
     total = sum(law)  # both may be larger than the integers of torch
     return torch.tensor([weight / total for weight in law], dtype=torch.float64)
-
-
-def rectified(law: Law, eps: float | int, exact: bool = False) -> tuple[Any, Any, Any]:
-    """A = Σ p ln p, B = Σ p ln(p + ε) and C = Σ (p + ε) ln(p + ε), as floats or at 50 digits.
-
-    ``exact`` takes p as a ratio of whole numbers and eps as the very float it is.
-
-    >>> [round(float(v), 6) for v in rectified((1, 1), 0.5)]  # −ln 2, 0, 0
-    [-0.693147, 0.0, 0.0]
-    """
-    number, log = (mpmath.mpf, mpmath.log) if exact else (float, math.log)
-    with mpmath.workdps(DIGITS):
-        total, eps = sum(law), number(eps)
-        a = b = c = number(0)
-        for weight, count in Counter(law).items():
-            p = number(weight) / total
-            shifted = log(p + eps)
-            if weight:
-                a += count * p * log(p)
-            b += count * p * shifted
-            c += count * (p + eps) * shifted
-        return a, b, c
 
 
 # -- the search --------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""Old anchors of the page on the package: links from before names changed still lead there.
+
+Each stands on the entry that has the name now. Where nothing has it any more, it stands on what
+held it: the class, or the module.
+"""
+
+from docutils import nodes
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+PAGE = "book/api"
+# Old module: its new name, and the entries it had.
+MODULES = {
+    "encoders": ("layer_costs", "multiply_adds path_length sequential_depth"),
+    "multihead": (
+        "two_heads",
+        "attention_weights averaging_condition two_head_moments weight_gap",
+    ),
+    "checks": (
+        "evidence.block",
+        "Claim Claim.agrees Claim.at_least Claim.at_most Claim.estimates Claim.identical "
+        "Claim.record Claim.rejects Claim.signs Claim.zeros ClaimError claim quote",
+    ),
+    "claims": ("evidence.ledger", "ClaimError load_claims stored_records stored_values"),
+    "answers": ("evidence.answers", "check_answer rows"),
+    "search": (
+        "evidence.search",
+        "Search epsilons flatter_pairs law_tensor laws pairs rectified search",
+    ),
+    "inputs": (
+        "_inputs",
+        "require_above require_axis require_between require_broadcast require_choice "
+        "require_classes require_different require_epsilon require_finite require_flag "
+        "require_independent_columns require_integer require_kurtosis require_logits require_mask "
+        "require_matrix require_positions require_positive require_probabilities require_real "
+        "require_same require_tokens",
+    ),
+}
+# Entries whose own name is another now.
+ENTRIES = {
+    "encoders.multiply_adds": "layer_costs.SelfAttention.multiply_adds",
+    "encoders.path_length": "layer_costs.SelfAttention.path_length",
+    "encoders.sequential_depth": "layer_costs.SelfAttention.sequential_depth",
+    "entropy.rectified_once": "entropy.rectified",
+    "entropy.rectified_twice": "entropy.rectified",
+    "search.rectified": "entropy.sums_of_law",
+}
+
+
+def moved() -> dict[str, str]:
+    """Every old anchor, and where it should stand."""
+    anchors = {}
+    for old, (new, names) in MODULES.items():
+        anchors[f"attnlib-{old}"] = anchors[f"module-attnlib.{old}"] = f"attnlib.{new}"
+        anchors |= {f"attnlib.{old}.{name}": f"attnlib.{new}.{name}" for name in names.split()}
+    return anchors | {f"attnlib.{old}": f"attnlib.{new}" for old, new in ENTRIES.items()}
+
+
+def add_anchors(app, doctree):
+    if app.env.docname != PAGE:
+        return
+    places = {id: node for node in doctree.findall(nodes.Element) for id in node.get("ids", ())}
+    for old, new in moved().items():
+        wanted = new
+        while new and new not in places and f"module-{new}" not in places:
+            new = new.rpartition(".")[0]
+        if new:
+            places.get(new, places.get(f"module-{new}"))["ids"].append(old)
+        else:
+            logger.warning("moved: the old anchor %s finds nothing like %s", old, wanted)
+
+
+def setup(app):
+    app.connect("doctree-read", add_anchors)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
