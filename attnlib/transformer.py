@@ -154,6 +154,8 @@ class TransformerLayer(nn.Module):
         """The tokens, and the weights of self-attention and of attention to the memory, if any."""
         if (memory is None) != (self.cross is None):
             raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
+        # Before a norm, which would not name it.
+        require_tokens("x", x, "W_Q", self.attend.W_Q, entries=self.attend.d_model)
         parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
         if memory is not None:
             parts.insert(1, lambda x: self.cross(x, memory, memory_mask))
