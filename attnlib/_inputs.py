@@ -16,8 +16,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 __all__ = ["refuse", "require_axis", "require_between", "require_broadcast", "require_choice",
-           "require_classes", "require_different", "require_epsilon", "require_finite",
-           "require_flag", "require_integer", "require_logits", "require_mask", "require_positive",
+           "require_classes", "require_epsilon", "require_finite",
+           "require_flag", "require_integer", "require_mask", "require_positive",
            "require_probabilities", "require_real", "require_rows", "require_same",
            "require_tokens", "values_may_be_read"]  # fmt: skip
 
@@ -59,20 +59,6 @@ def require_finite(
         refuse(name, x, ~x.isfinite(), "a value that is not finite")
         refuse(name, x, x < least, f"a value below {least:g}")
         refuse(name, x, x > most, f"a value above {most:g}")
-
-
-def require_logits(name: str, z: Any) -> None:
-    """Rows of logits: as ``require_finite``, but −inf marks a masked entry.
-
-    A row of −inf alone has no softmax and is refused.
-    """
-    require_rows(name, z)
-    if values_may_be_read(z):
-        refuse(name, z, z.isnan() | (z == math.inf), "NaN or +inf")
-        masked = (z == -math.inf).all(dim=-1)
-        if masked.any():
-            row = tuple(masked.nonzero()[0].tolist())
-            raise ValueError(f"{name} is -inf in every entry of row {row}: nothing to attend to")
 
 
 def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Tensor:
@@ -174,13 +160,6 @@ def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
                          f"{a.dtype} and {b.dtype}")  # fmt: skip
 
 
-def require_different(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
-    """No row of the one equals that of the other."""
-    if values_may_be_read(a) and (same := (a == b).all(dim=-1)).any():
-        row = tuple(same.nonzero()[0].tolist())
-        raise ValueError(f"{name_a} and {name_b} must differ; they are equal in row {row}")
-
-
 def _as_float(value: Any) -> float:
     """The value of a real number; NaN for anything else, a bool or a tensor among them."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -215,7 +194,11 @@ def require_real(
         return number
     words = {"above": above, "at least": least, "below": below, "at most": most}
     limits = " and ".join(f"{word} {x:g}" for word, x in words.items() if math.isfinite(x))
-    must = "a finite number" + (", " if limits else "") + ("positive" if above == 0 else limits)
+    must = (
+        "a finite number"
+        + (", " if limits else "")
+        + ("positive" if limits == "above 0" else limits)
+    )
     if math.isfinite(least) and math.isfinite(most):
         must = f"between {least:g} and {most:g}"
     raise ValueError(f"{name} must be {must}; got {value!r}")

@@ -27,13 +27,18 @@ from attnlib.bilinear import (
     projection_gradients,
     unidentifiable,
 )
-from attnlib.entropy import entropy, entropy_from_logits, rectified_once, rectified_twice
+from attnlib.entropy import entropy, entropy_from_logits, rectified
 from attnlib.lookup import averaging_query, sample_keys, subspace_projector
 from attnlib.ordering import line_integral, majorizes, segment_integrand
 from attnlib.positions import rotary
 from attnlib.scaling import score_saturation
 from attnlib.smooth_max import boltzmann_max, mellowmax, p_norm_max, smooth_abs, smooth_max
-from attnlib.softmax import jacobian_norm_bounds, softmax_jacobian, softmax_vjp
+from attnlib.softmax import (
+    jacobian_from_weights,
+    jacobian_norm_bounds,
+    softmax_jacobian,
+    softmax_vjp,
+)
 from attnlib.synthesizer import SynthesizerAttention, tile_factors
 from attnlib.transformer import (
     MultiHeadAttention,
@@ -141,6 +146,11 @@ class Row:
     may_be_empty: tuple[str, ...] = ()  # axes
     shown: Callable[[Any], Any] = lambda result: result  # what of a result is determined
     without: dict[str, str] = field(default_factory=dict)  # part → why it does not apply
+    case: str = ""  # tells the rows of one function apart
+
+    @property
+    def name(self) -> str:
+        return f"{self.f.__name__}-{self.case}" if self.case else self.f.__name__
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -203,6 +213,13 @@ def lowered(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.float64 else x
 
 
+VARIANTS = ("once", "twice")
+
+
+def variant(good: str) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    return {"variant": (good, ("Once", "", None, 0, ["once"]))}
+
+
 EPS, K = {"eps": (0.01, IN_FLOAT32)}, {"k": (2.0, IN_FLOAT32)}
 LAYER = {"d_model": (6, SIZE), "n_heads": (2, SIZE)}
 VALUES = "its entries decide on the shape or the work, so they must be read"
@@ -210,10 +227,11 @@ SOLVER = {"nan": "the solver itself refuses NaN"}
 GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
 
 ROWS = {
-    row.f.__name__: row
+    row.name: row
     for row in [
         Row(softmax_jacobian, {"z": logit}),
         Row(softmax_vjp, {"y": law, "g": real}),
+        Row(jacobian_from_weights, {"y": law}),
         Row(jacobian_norm_bounds, {"y": law}),
         Row(score_saturation, {"S": real}, without=SOLVER),
         Row(smooth_abs, {"x": real}, K),
@@ -223,25 +241,25 @@ ROWS = {
         Row(p_norm_max, {"x": positive}, {"k": (2.0, (*IN_FLOAT32, 0.5, 1 - 2**-53))}),
         Row(entropy, {"p": law}),
         Row(entropy_from_logits, {"z": logit, "mask": mask}, optional=("mask",)),
-        Row(rectified_once, {"p": law}, EPS),
-        Row(rectified_twice, {"p": law}, EPS),
+        *[Row(rectified, {"p": law}, EPS | variant(word), case=word) for word in VARIANTS],
         Row(
             majorizes,
             {"p": law, "q": law},
             without={"derivatives": "the result is a bool", "nan": "the result is a bool"},
         ),
-        Row(
-            segment_integrand,
-            {"p1": law, "p2": law, "t": fraction},
-            {
-                "eps": (0.01, (*NO_NUMBERS, -1, 1e-50, 1e39)),
-                "variant": ("once", ("Once", "", None, 0, ["once"])),
-            },
-        ),
+        *[
+            Row(
+                segment_integrand,
+                {"p1": law, "p2": law, "t": fraction},
+                {"eps": (0.01, (*NO_NUMBERS, -1, 1e-50, 1e39))} | variant(word),
+                case=word,
+            )
+            for word in VARIANTS
+        ],
         Row(
             line_integral,
             {"p1": law, "p2": law},
-            {"eps": (0.01, (*NO_NUMBERS, -1)), "variant": ("once", ("Once", "", None, 0))},
+            {"eps": (0.01, (*NO_NUMBERS, -1))} | variant("once"),
             without=GRAPH | {"derivatives": "a quadrature in NumPy", "nan": VALUES},
         ),
         Row(subspace_projector, {"basis": real}),
@@ -258,17 +276,21 @@ ROWS = {
         Row(averaging_condition, dict.fromkeys(["k_a", "k_b", "q_1", "q_2"], real)),
         Row(weight_gap, {"K": real, "q_1": real, "q_2": real}, {"a": (0, INDEX), "b": (2, INDEX)}),
         Row(tile_factors, {"P": real, "R": real}, {"n": (5, (*SIZE, 7))}),
-        Row(
-            SynthesizerAttention,
-            {"x": real},
-            LAYER
-            | {
-                "block_size": (8, SIZE),
-                "kind": ("factorized", ("Dense", "", None, 0)),
-                "shared": (False, FLAG),
-                "causal": (True, FLAG),
-            },
-        ),
+        *[
+            Row(
+                SynthesizerAttention,
+                {"x": real},
+                LAYER
+                | {
+                    "block_size": (8, SIZE),
+                    "kind": (kind, ("Dense", "", None, 0)),
+                    "shared": (False, FLAG),
+                    "causal": (True, FLAG),
+                },
+                case=kind,
+            )
+            for kind in ("dense", "random", "factorized")
+        ],
         Row(bilinear_gradient, {"X": real, "dS": real, "X2": real}, {"d_k": (4, SIZE)}, ("X2",)),
         Row(projection_gradients, {"G": real, "W_Q": real, "W_K": real}),
         Row(
@@ -361,7 +383,9 @@ def takes_a_tensor(f: Callable[..., Any]) -> bool:
 
 
 def test_every_public_function_of_tensors_has_a_row():
-    assert set(public_functions_of_tensors()) == {*ROWS, *ELSEWHERE}
+    assert set(public_functions_of_tensors()) == {row.f.__name__ for row in ROWS.values()} | {
+        *ELSEWHERE
+    }
 
 
 @rows()
