@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["refuse", "require_axis", "require_between", "require_broadcast", "require_choice",
-           "require_classes", "require_epsilon", "require_finite",
-           "require_flag", "require_integer", "require_mask", "require_positive",
+__all__ = ["refuse", "require_axis", "require_broadcast", "require_choice", "require_classes",
+           "require_epsilon", "require_finite", "require_flag", "require_integer", "require_mask",
            "require_probabilities", "require_real", "require_rows", "require_same",
            "require_tokens", "values_may_be_read"]  # fmt: skip
 
@@ -170,15 +169,6 @@ def _as_float(value: Any) -> float:
         return math.inf
 
 
-def require_positive(name: str, k: Any, least: float | int = 0) -> float:
-    """A positive finite number, at least ``least``."""
-    value = _as_float(k)
-    if not (0 < value < math.inf and value >= least):
-        limit = f"at least {least:g}" if least else "positive"
-        raise ValueError(f"{name} must be a finite number, {limit}; got {k!r}")
-    return value
-
-
 def require_real(
     name: str,
     value: Any,
@@ -194,11 +184,8 @@ def require_real(
         return number
     words = {"above": above, "at least": least, "below": below, "at most": most}
     limits = " and ".join(f"{word} {x:g}" for word, x in words.items() if math.isfinite(x))
-    must = (
-        "a finite number"
-        + (", " if limits else "")
-        + ("positive" if limits == "above 0" else limits)
-    )
+    limits = "positive" if limits == "above 0" else limits
+    must = f"a finite number, {limits}" if limits else "a finite number"
     if math.isfinite(least) and math.isfinite(most):
         must = f"between {least:g} and {most:g}"
     raise ValueError(f"{name} must be {must}; got {value!r}")
@@ -214,14 +201,6 @@ def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
         raise ValueError(f"{name} must be a positive finite number in {dtype}, where {eps!r} "
                          f"becomes {0 if value < 1 else math.inf:g}")  # fmt: skip
     return value
-
-
-def require_between(name: str, value: Any, least: float | int, most: float | int) -> float:
-    """A real number between two bounds, both included."""
-    number = _as_float(value)
-    if not least <= number <= most:
-        raise ValueError(f"{name} must be between {least:g} and {most:g}, got {value!r}")
-    return number
 
 
 def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
