@@ -13,21 +13,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["require_above", "require_axis", "require_between", "require_broadcast",
-           "require_choice", "require_classes", "require_different", "require_epsilon",
-           "require_finite", "require_flag", "require_independent_columns", "require_integer",
-           "require_kurtosis", "require_logits", "require_mask", "require_matrix",
-           "require_positions", "require_positive", "require_probabilities", "require_real",
-           "require_same", "require_tokens"]  # fmt: skip
-
-
-def _values_may_be_read() -> bool:
-    # PyTorch offers no public name for the second question.
-    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+__all__ = ["refuse", "require_axis", "require_broadcast", "require_choice", "require_classes",
+           "require_epsilon", "require_finite", "require_flag", "require_integer", "require_mask",
+           "require_probabilities", "require_real", "require_rows", "require_same",
+           "require_tokens", "values_may_be_read"]  # fmt: skip
 
 
-def _require_rows(name: str, x: Any, dim: int = -1) -> None:
+def values_may_be_read(x: Tensor) -> bool:
+    """Whether x holds values that a check may look at: not in a transform, nor without data."""
+    # PyTorch offers no public name for the questions after the first.
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    return not (x.is_meta or isinstance(x, FakeTensor))
+
+
+def require_rows(name: str, x: Any, dim: int = -1) -> None:
+    """float32 or float64, with at least one entry along an axis; values are not looked at."""
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
     if x.dtype not in (torch.float32, torch.float64):
@@ -39,7 +42,7 @@ def _require_rows(name: str, x: Any, dim: int = -1) -> None:
         )
 
 
-def _refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
+def refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
     """Raise if any entry is bad, showing the first such value and its index."""
     if bad.any():
         index = tuple(bad.nonzero()[0].tolist())
@@ -50,25 +53,11 @@ def require_finite(
     name: str, x: Any, least: float = -math.inf, most: float = math.inf, dim: int = -1
 ) -> None:
     """Real rows: float32 or float64, a non-empty axis dim, no NaN, no ±inf, least ≤ x ≤ most."""
-    _require_rows(name, x, dim)
-    if _values_may_be_read():
-        _refuse(name, x, ~x.isfinite(), "a value that is not finite")
-        _refuse(name, x, x < least, f"a value below {least:g}")
-        _refuse(name, x, x > most, f"a value above {most:g}")
-
-
-def require_logits(name: str, z: Any) -> None:
-    """Rows of logits: as ``require_finite``, but −inf marks a masked entry.
-
-    A row of −inf alone has no softmax and is refused.
-    """
-    _require_rows(name, z)
-    if _values_may_be_read():
-        _refuse(name, z, z.isnan() | (z == math.inf), "NaN or +inf")
-        masked = (z == -math.inf).all(dim=-1)
-        if masked.any():
-            row = tuple(masked.nonzero()[0].tolist())
-            raise ValueError(f"{name} is -inf in every entry of row {row}: nothing to attend to")
+    require_rows(name, x, dim)
+    if values_may_be_read(x):
+        refuse(name, x, ~x.isfinite(), "a value that is not finite")
+        refuse(name, x, x < least, f"a value below {least:g}")
+        refuse(name, x, x > most, f"a value above {most:g}")
 
 
 def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Tensor:
@@ -77,7 +66,7 @@ def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Te
     −inf counts as masked, and no mask as all True. What z holds at False is not looked at. An
     axis without any True is refused.
     """
-    _require_rows(name_z, z, dim)
+    require_rows(name_z, z, dim)
     attend = torch.ones_like(z, dtype=torch.bool)
     if mask is not None:
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
@@ -88,10 +77,10 @@ def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Te
         except RuntimeError:
             raise ValueError(f"{name} must broadcast to the shape of {name_z}, got "
                              f"{tuple(mask.shape)} and {tuple(z.shape)}") from None  # fmt: skip
-    if _values_may_be_read():
-        _refuse(name_z, z, attend & (z.isnan() | (z == math.inf)), "NaN or +inf")
+    if values_may_be_read(z):
+        refuse(name_z, z, attend & (z.isnan() | (z == math.inf)), "NaN or +inf")
     attend = attend & (z != -math.inf)
-    if _values_may_be_read() and not attend.any(dim=dim).all():
+    if values_may_be_read(attend) and not attend.any(dim=dim).all():
         row = tuple((~attend.any(dim=dim)).nonzero()[0].tolist())
         raise ValueError(f"{name_z} is masked in every entry of row {row}: nothing to attend to")
     return attend
@@ -101,8 +90,9 @@ def require_tokens(
     name: str, x: Any, like: str = "", first: Tensor | None = None, *,
     tokens: int | None = None, entries: int | None = None,
 ) -> None:  # fmt: skip
-    """Finite rows of tokens, [..., tokens, entries], no axis empty; in the dtype of a first one."""
-    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape):
+    """Finite rows of tokens, [..., tokens, entries], in the dtype of a first one; a batch may be
+    empty."""
+    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape[-2:]):
         raise ValueError(f"{name} must have the axes tokens and entries, and none of them empty; "
                          f"got shape {tuple(x.shape)}")  # fmt: skip
     require_finite(name, x)
@@ -131,8 +121,8 @@ def require_classes(name: str, target: Any, shape: tuple[int, ...], K: int) -> N
     if target.shape != shape:
         raise ValueError(f"{name} must have one class for each row, shape {tuple(shape)}; got "
                          f"{tuple(target.shape)}")  # fmt: skip
-    if _values_may_be_read():
-        _refuse(name, target, (target < 0) | (target >= K), f"no class from 0 to {K - 1}")
+    if values_may_be_read(target):
+        refuse(name, target, (target < 0) | (target >= K), f"no class from 0 to {K - 1}")
 
 
 def require_axis(name: str, x: Any, dim: Any) -> int:
@@ -147,8 +137,8 @@ def require_axis(name: str, x: Any, dim: Any) -> int:
 def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
     """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
     require_finite(name, y, dim=dim)
-    if _values_may_be_read():
-        _refuse(name, y, y < 0, "a negative probability")
+    if values_may_be_read(y):
+        refuse(name, y, y < 0, "a negative probability")
         total = y.sum(dim=dim)
         # √eps: half the digits. Rows summed in any order pass, a forgotten factor does not.
         off = (total - 1).abs() > torch.finfo(y.dtype).eps ** 0.5
@@ -157,14 +147,6 @@ def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
             axis = "its last axis" if dim == -1 else f"axis {dim}"
             raise ValueError(f"{name} must sum to 1 along {axis}; row {row} sums to "
                              f"{total[row].item()}")  # fmt: skip
-
-
-def require_matrix(name: str, x: Any) -> None:
-    """Finite matrices, [..., rows, columns], with at least one row and one column."""
-    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape[-2:]):
-        raise ValueError(f"{name} must be a matrix, or several, with at least one row and one "
-                         f"column; got shape {tuple(x.shape)}")  # fmt: skip
-    require_finite(name, x)
 
 
 def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
@@ -177,31 +159,6 @@ def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
                          f"{a.dtype} and {b.dtype}")  # fmt: skip
 
 
-def require_different(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
-    """No row of the one equals that of the other."""
-    if _values_may_be_read() and (same := (a == b).all(dim=-1)).any():
-        row = tuple(same.nonzero()[0].tolist())
-        raise ValueError(f"{name_a} and {name_b} must differ; they are equal in row {row}")
-
-
-def require_independent_columns(name: str, unit: Tensor) -> None:
-    """Matrices with columns of length 1, or 0: linearly independent beyond rounding.
-
-    Entries rounded to the dtype move the singular values by up to ½ eps·√m, and computing them
-    by a few eps·d more; so a smallest one of at most eps·d times the largest may well be 0.
-    """
-    if not _values_may_be_read():
-        return
-    values = torch.linalg.svdvals(unit.detach())
-    ratio = values[..., -1] / values[..., 0].clamp(min=1.0)  # the largest is 0 or at least 1
-    dependent = ratio <= torch.finfo(unit.dtype).eps * unit.shape[-2]
-    if dependent.any():
-        at = tuple(dependent.nonzero()[0].tolist())
-        raise ValueError(f"{name} has linearly dependent columns (all scaled to length 1, "
-                         f"smallest singular value {ratio[at].item():.1e} of the largest), shape "
-                         f"{tuple(unit.shape)}, matrix {at}")  # fmt: skip
-
-
 def _as_float(value: Any) -> float:
     """The value of a real number; NaN for anything else, a bool or a tensor among them."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -212,56 +169,38 @@ def _as_float(value: Any) -> float:
         return math.inf
 
 
-def require_kurtosis(name: str, kurtosis: Any) -> float:
-    """A plain kurtosis E x⁴/(E x²)²: a finite number, at least 1 by Jensen's inequality."""
-    value = _as_float(kurtosis)
-    if not 1 <= value < math.inf:
-        raise ValueError(f"{name} must be a finite kurtosis, at least 1; got {kurtosis!r}")
-    return value
-
-
-def require_positive(name: str, k: Any, least: float | int = 0) -> float:
-    """A positive finite number, at least ``least``."""
-    value = _as_float(k)
-    if not (0 < value < math.inf and value >= least):
-        limit = f"at least {least:g}" if least else "positive"
-        raise ValueError(f"{name} must be a finite number, {limit}; got {k!r}")
-    return value
-
-
-def require_above(name: str, value: Any, bound: float | int) -> float:
-    """A finite number above a bound."""
+def require_real(
+    name: str,
+    value: Any,
+    *,
+    above: float | int = -math.inf,
+    least: float | int = -math.inf,
+    below: float | int = math.inf,
+    most: float | int = math.inf,
+) -> float:
+    """A finite real number within bounds; a bool and a tensor are none."""
     number = _as_float(value)
-    if not bound < number < math.inf:
-        raise ValueError(f"{name} must be a finite number above {bound:g}, got {value!r}")
-    return number
+    if above < number < below and least <= number <= most:
+        return number
+    words = {"above": above, "at least": least, "below": below, "at most": most}
+    limits = " and ".join(f"{word} {x:g}" for word, x in words.items() if math.isfinite(x))
+    limits = "positive" if limits == "above 0" else limits
+    must = f"a finite number, {limits}" if limits else "a finite number"
+    if math.isfinite(least) and math.isfinite(most):
+        must = f"between {least:g} and {most:g}"
+    raise ValueError(f"{name} must be {must}; got {value!r}")
 
 
 def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
     """A positive finite number that is neither 0 nor infinite in the dtype it will meet."""
-    value = require_positive(name, eps)
-    rounded = torch.tensor(value, dtype=torch.float64).to(dtype).item()
-    if not 0 < rounded < math.inf:
+    value = require_real(name, eps, above=0)
+    kind = torch.finfo(dtype)
+    # Not by a tensor: neither a compiler nor a meta device would show its value.
+    smallest, power = kind.smallest_normal * kind.eps, kind.max / (2 - kind.eps)
+    if value <= smallest / 2 or value >= kind.max + power * kind.eps / 2:
         raise ValueError(f"{name} must be a positive finite number in {dtype}, where {eps!r} "
-                         f"becomes {rounded:g}")  # fmt: skip
+                         f"becomes {0 if value < 1 else math.inf:g}")  # fmt: skip
     return value
-
-
-def require_real(name: str, value: Any, least: float | int = -math.inf) -> float:
-    """A finite real number, at least ``least``."""
-    number = _as_float(value)
-    if not (math.isfinite(number) and number >= least):
-        limit = f", at least {least:g}" if least > -math.inf else ""
-        raise ValueError(f"{name} must be a finite real number{limit}; got {value!r}")
-    return number
-
-
-def require_between(name: str, value: Any, least: float | int, most: float | int) -> float:
-    """A real number between two bounds, both included."""
-    number = _as_float(value)
-    if not least <= number <= most:
-        raise ValueError(f"{name} must be between {least:g} and {most:g}, got {value!r}")
-    return number
 
 
 def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -280,7 +219,10 @@ def require_flag(name: str, value: Any) -> bool:
 
 def require_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An integer, at least ``least`` and at most ``most``; a float or bool is refused, even 2.0."""
-    boolean = isinstance(value, bool) or getattr(value, "dtype", None) is torch.bool
+    # An int first: torch.compile cannot ask a length that varies for its dtype.
+    boolean = isinstance(value, bool) or (
+        not isinstance(value, int) and getattr(value, "dtype", None) is torch.bool
+    )
     try:
         number = least - 1 if boolean else operator.index(value)
     except TypeError:
@@ -289,17 +231,3 @@ def require_integer(name: str, value: Any, least: int, most: int | None = None) 
         limit = f"at least {least}" if number < least else f"at most {most}"
         raise ValueError(f"{name} must be an integer, {limit}; got {value!r}")
     return number
-
-
-def require_positions(name: str, x: Any, n: int, most: int) -> None:
-    """n positions: integers, float32 or float64, finite and at most ``most`` in modulus."""
-    if not isinstance(x, Tensor):
-        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
-    whole = not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool)
-    if not whole and x.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"{name} must hold integers, float32 or float64, got {x.dtype}")
-    if x.shape != (n,):
-        raise ValueError(f"{name} must have shape {(n,)}, one for each row, got {tuple(x.shape)}")
-    if _values_may_be_read():
-        _refuse(name, x, ~x.isfinite(), "a value that is not finite")
-        _refuse(name, x, x.double().abs() > most, f"a value beyond {most}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib._inputs import require_finite, require_integer, require_matrix, require_same
+from attnlib._inputs import require_finite, require_integer, require_same
 
 __all__ = ["bilinear_gradient", "low_rank_factors", "projection_gradients", "unidentifiable"]
 
@@ -46,15 +47,15 @@ def bilinear_gradient(
     tensor([[ 0.5000, -0.5000],
             [ 1.0000, -1.0000]])
     """
-    require_matrix("X", X)
-    require_matrix("dS", dS)
+    _require_matrix("X", X)
+    _require_matrix("dS", dS)
     d_k = require_integer("d_k", d_k, least=1)
     require_same("X without its last axis", X[..., 0], "dS without its last axis", dS[..., 0])
     if X2 is None:
         X2 = X
         asked = "X without its last axis"
     else:
-        require_matrix("X2", X2)
+        _require_matrix("X2", X2)
         require_same("X2 without its token axis", X2[..., 0, :], "X without it", X[..., 0, :])
         asked = "X2 without its last axis"
     require_same(asked, X2[..., 0], "dS without its query axis", dS[..., 0, :])
@@ -92,7 +93,7 @@ def projection_gradients(
             [4.]]), tensor([[ 3.],
             [-3.]]))
     """
-    require_matrix("G", G)
+    _require_matrix("G", G)
     _require_projections(W_Q, W_K)
     require_same("G without its last axis", G[..., 0], "W_Q without it", W_Q[..., 0])
     require_same("G without its first axis", G[..., 0, :], "W_K without its last", W_K[..., 0])
@@ -176,8 +177,8 @@ def low_rank_factors(
 
 
 def _require_projections(W_Q: Tensor, W_K: Tensor) -> None:
-    require_matrix("W_Q", W_Q)
-    require_matrix("W_K", W_K)
+    _require_matrix("W_Q", W_Q)
+    _require_matrix("W_K", W_K)
     require_same("W_Q", W_Q, "W_K", W_K)
 
 
@@ -186,3 +187,11 @@ def _complement(W: Tensor) -> Tensor:
     P, sigma, _ = torch.linalg.svd(W, full_matrices=True)
     rank = int((sigma > max(W.shape) * torch.finfo(W.dtype).eps * sigma[0]).sum())
     return P[:, rank:]
+
+
+def _require_matrix(name: str, x: Any) -> None:
+    """Finite matrices, [..., rows, columns], with at least one row and one column."""
+    if isinstance(x, Tensor) and (x.ndim < 2 or 0 in x.shape[-2:]):
+        raise ValueError(f"{name} must be a matrix, or several, with at least one row and one "
+                         f"column; got shape {tuple(x.shape)}")  # fmt: skip
+    require_finite(name, x)

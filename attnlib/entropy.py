@@ -18,8 +18,8 @@ from attnlib._inputs import (
     require_epsilon,
     require_integer,
     require_mask,
-    require_positive,
     require_probabilities,
+    require_real,
 )
 
 __all__ = ["crossover", "entropy", "entropy_from_logits", "rectified", "sums_of_law"]
@@ -160,7 +160,7 @@ def sums_of_law(
     """
     if not law or min(law) < 0 or not any(law):
         raise ValueError(f"law must hold whole numbers, at least 0 and not all 0; got {law!r}")
-    eps = require_positive("eps", eps)
+    eps = require_real("eps", eps, above=0)
     if not exact:
         return _sums(law, eps, math.log)
     import mpmath  # here: whoever computes with tensors does without it

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from attnlib._inputs import (
     require_finite,
-    require_independent_columns,
     require_integer,
     require_real,
     require_same,
+    values_may_be_read,
 )
 
 __all__ = ["average_leak", "averaging_query", "copy_leak", "sample_keys", "subspace_projector"]
@@ -55,7 +55,7 @@ def subspace_projector(basis: Float[Tensor, "*b d m"]) -> Float[Tensor, "*b d d"
     unit = basis / torch.where(size > 0, size, 1.0)
     length = unit.detach().norm(dim=-2, keepdim=True)
     unit = unit / torch.where(length > 0, length, 1.0)
-    require_independent_columns("basis", unit)
+    _require_independent_columns("basis", unit)
     Q = torch.linalg.qr(unit).Q
     M = Q @ Q.mT
     return (M + M.mT) / 2  # a matrix product may round its two halves differently
@@ -178,14 +178,34 @@ def sample_keys(
                          f"{tuple(means.shape)}")  # fmt: skip
     spread = math.sqrt(require_real("alpha", alpha, least=0))
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=means.dtype, device=means.device)
-
-    keys = means + spread * normal(*means.shape)
+    keys = means + spread * _normal(means, means.shape, generator)
     if heavy is not None:
         heavy = require_integer("heavy", heavy, least=0, most=means.shape[-2] - 1)
         is_heavy = (torch.arange(means.shape[-2], device=means.device) == heavy)[:, None]
-        stretch = normal(*means.shape[:-2], 1, 1) / math.sqrt(2)
+        stretch = _normal(means, (*means.shape[:-2], 1, 1), generator) / math.sqrt(2)
         keys = keys + is_heavy * stretch * means
     require_finite("means with alpha", keys)
     return keys
+
+
+def _require_independent_columns(name: str, unit: Tensor) -> None:
+    """Matrices with columns of length 1, or 0: linearly independent beyond rounding.
+
+    Entries rounded to the dtype move the singular values by up to ½ eps·√m, and computing them
+    by a few eps·d more; so a smallest one of at most eps·d times the largest may well be 0.
+    """
+    if not values_may_be_read(unit):
+        return
+    values = torch.linalg.svdvals(unit.detach())
+    ratio = values[..., -1] / values[..., 0].clamp(min=1.0)  # the largest is 0 or at least 1
+    dependent = ratio <= torch.finfo(unit.dtype).eps * unit.shape[-2]
+    if dependent.any():
+        at = tuple(dependent.nonzero()[0].tolist())
+        raise ValueError(f"{name} has linearly dependent columns (all scaled to length 1, "
+                         f"smallest singular value {ratio[at].item():.1e} of the largest), shape "
+                         f"{tuple(unit.shape)}, matrix {at}")  # fmt: skip
+
+
+def _normal(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+    # torch.randn with a generator, None too, does not compile for a length that varies.
+    return torch.empty(shape, dtype=like.dtype, device=like.device).normal_(generator=generator)

@@ -12,15 +12,14 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from attnlib._inputs import (
-    require_between,
     require_choice,
-    require_different,
     require_epsilon,
     require_finite,
     require_integer,
-    require_positive,
     require_probabilities,
+    require_real,
     require_same,
+    values_may_be_read,
 )
 from attnlib.entropy import VARIANTS
 
@@ -107,7 +106,7 @@ def safe_eps(gap: float | int, n: int, variant: str) -> float:
     >>> safe_eps(math.log(2), 4, "once")  # (2 − 1)/(4 − 2)
     0.5
     """
-    gap = require_positive("gap", gap)
+    gap = require_real("gap", gap, above=0)
     n = require_integer("n", n, least=1, most=2**63 - 1)
     require_choice("variant", variant, VARIANTS)
     if gap >= math.log(n):
@@ -171,7 +170,7 @@ def segment_integrand(
             raise ValueError(f"t must broadcast against the leading axes of p1, got "
                              f"{tuple(t.shape)} and {tuple(p1.shape)}") from None  # fmt: skip
     else:
-        t = torch.tensor(require_between("t", t, 0, 1), dtype=p1.dtype, device=p1.device)
+        t = torch.tensor(require_real("t", t, least=0, most=1), dtype=p1.dtype, device=p1.device)
     step = p2 - p1
     step = step / step.abs().amax(dim=-1, keepdim=True)  # so that no square underflows
     direction = step / torch.linalg.vector_norm(step, dim=-1, keepdim=True)
@@ -255,7 +254,14 @@ def _require_pair(name_p: str, p: Tensor, name_q: str, q: Tensor) -> None:
 def _check(p1: Tensor, p2: Tensor, eps: float | int, variant: str) -> float:
     """eps; the pair, eps and the variant are checked."""
     _require_pair("p1", p1, "p2", p2)
-    require_different("p1", p1, "p2", p2)
+    _require_different("p1", p1, "p2", p2)
     require_choice("variant", variant, VARIANTS)
     zero = isinstance(eps, float | int) and not isinstance(eps, bool) and eps == 0
     return 0.0 if zero else require_epsilon("eps", eps, p1.dtype)
+
+
+def _require_different(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
+    """No row of the one equals that of the other."""
+    if values_may_be_read(a) and (same := (a == b).all(dim=-1)).any():
+        row = tuple(same.nonzero()[0].tolist())
+        raise ValueError(f"{name_a} and {name_b} must differ; they are equal in row {row}")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
-from attnlib._inputs import require_above, require_finite, require_integer, require_positions
+from attnlib._inputs import (
+    refuse,
+    require_finite,
+    require_integer,
+    require_real,
+    values_may_be_read,
+)
 
 __all__ = ["frequencies", "rotary", "shift_rotation", "sinusoids"]
 
@@ -37,7 +45,7 @@ def frequencies(d: int, base: float | int = 10000.0) -> Float[Tensor, " pairs"]:
     d = require_integer("d", d, least=2)
     if d % 2:
         raise ValueError(f"d must be even, a sine and a cosine for each frequency; got {d}")
-    base = require_above("base", base, 1)
+    base = require_real("base", base, above=1)
     return base ** (torch.arange(0, d, 2, dtype=torch.float64) / -d)
 
 
@@ -142,8 +150,25 @@ def rotary(
     require_finite("x", x)
     if x.ndim < 2 or x.shape[-1] % 2:
         raise ValueError(f"x must have rows of an even number of entries, got {tuple(x.shape)}")
-    require_positions("positions", positions, x.shape[-2], most=_EXACT)
+    _require_positions(positions, n=x.shape[-2])
     angle = positions.double()[:, None] * frequencies(x.shape[-1], base).to(positions.device)
     c, s = angle.cos().to(x), angle.sin().to(x)
     u, v = x.unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([u * c - v * s, u * s + v * c], dim=-1).flatten(-2)
+
+
+def _require_positions(positions: Any, n: int) -> None:
+    """n positions: integers, float32 or float64, finite and at most 2⁵³ in modulus."""
+    if not isinstance(positions, Tensor):
+        raise ValueError(f"positions must be a torch tensor, got {type(positions).__name__}")
+    dtype = positions.dtype
+    whole = not (dtype.is_floating_point or dtype.is_complex or dtype == torch.bool)
+    if not whole and dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"positions must hold integers, float32 or float64, got {dtype}")
+    if positions.shape != (n,):
+        raise ValueError(f"positions must have shape {(n,)}, one for each row, got "
+                         f"{tuple(positions.shape)}")  # fmt: skip
+    if values_may_be_read(positions):
+        refuse("positions", positions, ~positions.isfinite(), "a value that is not finite")
+        beyond = positions.double().abs() > _EXACT
+        refuse("positions", positions, beyond, f"a value beyond {_EXACT}")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.integrate import cumulative_simpson, trapezoid
 from torch import Tensor
 
-from attnlib._inputs import require_between, require_finite, require_integer, require_kurtosis
+from attnlib._inputs import require_finite, require_integer, require_real
 from attnlib.softmax import softmax_jacobian
 
 __all__ = ["dot_product_excess_kurtosis", "expected_saturation", "score_saturation"]
@@ -37,8 +37,8 @@ def dot_product_excess_kurtosis(kurtosis_q: float | int, kurtosis_k: float | int
     >>> dot_product_excess_kurtosis(3, 3, 2)  # q·k is then Laplace: excess kurtosis 3
     3.0
     """
-    kurtosis_q = require_kurtosis("kurtosis_q", kurtosis_q)
-    kurtosis_k = require_kurtosis("kurtosis_k", kurtosis_k)
+    kurtosis_q = require_real("kurtosis_q", kurtosis_q, least=1)
+    kurtosis_k = require_real("kurtosis_k", kurtosis_k, least=1)
     if math.isinf(kurtosis_q * kurtosis_k):
         raise ValueError(f"kurtosis_q * kurtosis_k overflows: {kurtosis_q!r} * {kurtosis_k!r}")
     # Beyond 2**53 an integer is no longer exact in double precision.
@@ -115,7 +115,7 @@ def expected_saturation(n: int, std: float | int) -> tuple[float, float]:
     (0.33333, 1.0)
     """
     n = require_integer("n", n, least=2, most=10**6)
-    std = require_between("std", std, 1e-6, 20)
+    std = require_real("std", std, least=1e-6, most=20)
     step = min(std, 1.0) / 8
     reach = 9 * std  # a normal law holds 2e-19 beyond nine standard deviations
     s = np.linspace(-reach, reach, 2 * math.ceil(reach / step) + 1)

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib._inputs import require_axis, require_finite, require_positive
+from attnlib._inputs import require_axis, require_finite, require_real
 
 __all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
 
 
-def _sharpness(x: Tensor, k: float | int, least: float = 0.0) -> float:
+def _sharpness(x: Tensor, k: float | int) -> float:
     """k checked: also, it must not round to 0 or ∞ where it meets x."""
-    k = require_positive("k", k, least=least)
+    k = require_real("k", k, above=0)
     kind = torch.finfo(x.dtype)
     if not kind.tiny <= k <= kind.max:
         raise ValueError(f"k must be between {kind.tiny:g} and {kind.max:g} for {x.dtype}, "
@@ -145,7 +145,7 @@ def p_norm_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[T
     tensor(5.)
     """
     require_finite("x", x, least=0.0, dim=require_axis("x", x, dim))
-    k = _sharpness(x, k, least=1.0)
+    k = _sharpness(x, require_real("k", k, least=1))
     if k == 1:
         return x.sum(dim=dim)
     # The norm is homogeneous: dividing by the largest entry, a constant, and multiplying again

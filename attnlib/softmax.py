@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnlib._inputs import require_finite, require_logits, require_probabilities, require_same
+from attnlib._inputs import (
+    refuse,
+    require_finite,
+    require_probabilities,
+    require_rows,
+    require_same,
+    values_may_be_read,
+)
 
 __all__ = ["jacobian_from_weights", "jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
 
@@ -36,7 +46,7 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     tensor([[ 0.2500, -0.2500],
             [-0.2500,  0.2500]], dtype=torch.float64)
     """
-    require_logits("z", z)
+    _require_logits("z", z)
     return _jacobian(torch.softmax(z, dim=-1))
 
 
@@ -129,3 +139,17 @@ def jacobian_norm_bounds(
 
 def _jacobian(y: Tensor) -> Tensor:
     return torch.diag_embed(y) - y[..., :, None] * y[..., None, :]
+
+
+def _require_logits(name: str, z: Any) -> None:
+    """Rows of logits: as ``require_finite``, but −inf marks a masked entry.
+
+    A row of −inf alone has no softmax and is refused.
+    """
+    require_rows(name, z)
+    if values_may_be_read(z):
+        refuse(name, z, z.isnan() | (z == math.inf), "NaN or +inf")
+        masked = (z == -math.inf).all(dim=-1)
+        if masked.any():
+            row = tuple(masked.nonzero()[0].tolist())
+            raise ValueError(f"{name} is -inf in every entry of row {row}: nothing to attend to")

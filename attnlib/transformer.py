@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attnlib._inputs import (
-    require_between,
     require_broadcast,
     require_choice,
     require_classes,
@@ -19,7 +18,7 @@ from attnlib._inputs import (
     require_flag,
     require_integer,
     require_mask,
-    require_positive,
+    require_real,
     require_tokens,
 )
 
@@ -64,7 +63,7 @@ def attention(
     require_tokens("K", K, "Q", Q, entries=Q.shape[-1])
     require_tokens("V", V, "K", K, tokens=K.shape[-2])
     require_broadcast("Q, K and V", Q, K, V)
-    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_positive("scale", scale)
+    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_real("scale", scale, above=0)
     S = (scale * Q) @ K.mT
     if isinstance(mask, Tensor) and mask.ndim not in (2, S.ndim):
         raise ValueError(f"mask must have 2 or {S.ndim} axes, got shape {tuple(mask.shape)}")
@@ -217,6 +216,8 @@ class TransformerLayer(nn.Module):
         """The tokens, and the weights of self-attention and of attention to the memory, if any."""
         if (memory is None) != (self.cross is None):
             raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
+        # Before a norm, which would not name it.
+        require_tokens("x", x, "W_Q", self.attend.W_Q, entries=self.attend.d_model)
         parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
         if memory is not None:
             parts.insert(1, lambda x: self.cross(x, memory, memory_mask))
@@ -254,7 +255,7 @@ def smoothed_cross_entropy(
     require_finite("logits", logits)
     K = logits.shape[-1]
     require_classes("target", target, logits.shape[:-1], K)
-    smoothing = require_between("smoothing", smoothing, 0, 1)
+    smoothing = require_real("smoothing", smoothing, least=0, most=1)
     others = K if require_choice("convention", convention, ("K", "K-1")) == "K" else K - 1
     require_integer("the number of wrong classes in logits", others, 1)
     u = smoothing / others

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.special import expit
 from torch import Tensor
 
-from attnlib._inputs import require_between, require_finite, require_integer, require_same
+from attnlib._inputs import require_finite, require_integer, require_real, require_same
 
 __all__ = ["attention_weights", "averaging_condition", "two_head_moments", "weight_gap"]
 
@@ -140,8 +140,8 @@ def two_head_moments(beta: float | int, gamma_std: float | int) -> tuple[float, 
     >>> two_head_moments(5, 0)  # γ = 1 for certain: exactly ½, as σ(β) + σ(−β) = 1
     (0.5, 0.0)
     """
-    beta = require_between("beta", beta, 0, 1e6)
-    s = require_between("gamma_std", gamma_std, 0, 1e3)
+    beta = require_real("beta", beta, least=0, most=1e6)
+    s = require_real("gamma_std", gamma_std, least=0, most=1e3)
     if beta * s < 1e-160:  # as σ is ¼-Lipschitz, the variance is at most (βs)²/64
         return 0.5, 0.0
     x, weight = _normal_nodes(step=-1 / s, width=1 / (beta * s))

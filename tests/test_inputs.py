@@ -8,31 +8,34 @@ import numpy as np
 import pytest
 import sympy
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from attnlib._inputs import (
-    require_above,
     require_axis,
-    require_between,
     require_broadcast,
     require_choice,
     require_classes,
-    require_different,
     require_epsilon,
     require_finite,
     require_flag,
     require_integer,
-    require_kurtosis,
-    require_logits,
     require_mask,
-    require_positions,
-    require_positive,
     require_probabilities,
     require_real,
     require_same,
     require_tokens,
+    values_may_be_read,
 )
 
 nan, inf = math.nan, math.inf
+NO_NUMBERS = [nan, inf, -inf, 10**400, True, np.True_, "3", None, [3.0], 3 + 0j, torch.tensor(3.0),
+              sympy.Symbol("k")]  # fmt: skip
+
+
+def refused(message, call, *arguments, **keywords):
+    """The whole message, so that no value or name in it can go wrong."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call(*arguments, **keywords)
 
 
 class Index:
@@ -42,174 +45,79 @@ class Index:
         return 7
 
 
+def test_integers_of_any_kind():
+    for value in (7, np.int64(7), np.uint8(7), torch.tensor(7), sympy.Integer(7), Index()):
+        number = require_integer("d", value, least=7)
+        assert (type(number), number) == (int, 7)
+
+
 @pytest.mark.parametrize(
     "value",
+    [0, -3, 2.0, np.float64(2), nan, inf, True, np.True_, torch.tensor(True), torch.tensor(2.0),
+     torch.tensor([2, 3]), np.array([2, 3]), "2", None, Fraction(2), sympy.Rational(5, 2)],
+    ids=repr,
+)  # fmt: skip
+def test_no_integer(value):
+    refused(f"d must be an integer, at least 1; got {value!r}", require_integer, "d", value, 1)
+
+
+# -- real numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bounds", "good", "bad", "must"),
     [
-        pytest.param(7, id="int"),
-        pytest.param(np.int64(7), id="numpy-int64"),
-        pytest.param(np.uint8(7), id="numpy-uint8"),
-        pytest.param(torch.tensor(7), id="tensor"),
-        pytest.param(sympy.Integer(7), id="sympy"),
-        pytest.param(Index(), id="__index__"),
+        ({}, [0, -2.5, 1e300], [], "a finite number"),
+        ({"above": 0}, [5e-324, 3, 1.7e308], [0, -0.0, -1], "a finite number, positive"),
+        ({"above": 1}, [math.nextafter(1.0, 2.0)], [1, 0.5], "a finite number, above 1"),
+        ({"least": 1}, [1, 1.0], [math.nextafter(1.0, 0.0)], "a finite number, at least 1"),
+        ({"below": 2}, [math.nextafter(2.0, 0.0)], [2, 2.5], "a finite number, below 2"),
+        ({"most": 2}, [2, -5], [2.5], "a finite number, at most 2"),
+        ({"above": 0, "most": 1}, [1, 1e-9], [0, 1.5], "a finite number, above 0 and at most 1"),
+        ({"least": 0, "most": 1}, [0, 1, -0.0], [-5e-324, 1.5], "between 0 and 1"),
     ],
+    ids=["any", "positive", "above", "least", "below", "most", "above-most", "between"],
 )
-def test_integers(value):
-    number = require_integer("d", value, least=7)
-    assert type(number) is int
-    assert number == 7
+def test_real_numbers(bounds, good, bad, must):
+    for value in good:
+        number = require_real("x", value, **bounds)
+        assert type(number) is float
+        assert number == value
+    for value in [*bad, *NO_NUMBERS]:
+        refused(f"x must be {must}; got {value!r}", require_real, "x", value, **bounds)
+
+
+def test_real_numbers_of_any_kind():
+    for value in (np.float32(1.5), Fraction(3, 2), sympy.Rational(3, 2), np.int64(9)):
+        number = require_real("x", value, above=1)
+        assert type(number) is float
+        assert number == float(value)
+    refused("x must be a finite number, positive; got Fraction(1, 1" + "0" * 400 + ")",
+            require_real, "x", Fraction(1, 10**400), above=0)  # fmt: skip
 
 
 def test_an_integer_beyond_float64_stays_exact():
     assert require_integer("d", 2**70 + 1, least=1) == 2**70 + 1
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(0, id="below"),
-        pytest.param(-3, id="negative"),
-        pytest.param(2.0, id="whole-float"),
-        pytest.param(np.float64(2), id="numpy-float"),
-        pytest.param(nan, id="nan"),
-        pytest.param(inf, id="inf"),
-        pytest.param(True, id="bool"),
-        pytest.param(np.True_, id="numpy-bool"),
-        pytest.param(torch.tensor(True), id="tensor-bool"),
-        pytest.param(torch.tensor(2.0), id="tensor-float"),
-        pytest.param(torch.tensor([2, 3]), id="tensor-of-two"),
-        pytest.param(np.array([2, 3]), id="array-of-two"),
-        pytest.param("2", id="string"),
-        pytest.param(None, id="None"),
-        pytest.param(Fraction(2), id="fraction"),
-        pytest.param(sympy.Rational(5, 2), id="sympy-rational"),
-    ],
-)
-def test_no_integer(value):
-    message = f"d must be an integer, at least 1; got {value!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        require_integer("d", value, least=1)
+def test_the_first_offence_is_shown():
+    bad = torch.tensor([[0.0, 1.0], [nan, inf]])
+    refused("x holds a value that is not finite: nan at index (1, 0)", require_finite, "x", bad)
+    refused("y holds a negative probability: -1.0 at index (1,)", require_probabilities,
+            "y", torch.tensor([2.0, -1.0]))  # fmt: skip
+    refused("y must sum to 1 along its last axis; row (0, 1) sums to 0.5", require_probabilities,
+            "y", torch.tensor([[[1.0], [0.5]]], requires_grad=True))  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(1, id="least"),
-        pytest.param(1.0, id="least-float"),
-        pytest.param(3, id="normal"),
-        pytest.param(np.float32(1.5), id="numpy"),
-        pytest.param(np.int64(9), id="numpy-integer"),
-        pytest.param(Fraction(9, 5), id="fraction"),
-        pytest.param(sympy.Rational(9, 5), id="sympy"),
-    ],
-)
-def test_kurtosis(value):
-    number = require_kurtosis("kurtosis_q", value)
-    assert type(number) is float
-    assert number == float(value)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(math.nextafter(1.0, 0.0), id="just-below-1"),
-        pytest.param(0, id="excess-kurtosis-of-the-normal-law"),
-        pytest.param(-1.2, id="excess-kurtosis-of-the-uniform-law"),
-        pytest.param(nan, id="nan"),
-        pytest.param(inf, id="inf"),
-        pytest.param(-inf, id="minus-inf"),
-        pytest.param(torch.tensor(nan), id="nan-tensor"),
-        pytest.param(True, id="bool"),
-        pytest.param(np.True_, id="numpy-bool"),
-        pytest.param(torch.tensor(True), id="tensor-bool"),
-        pytest.param("3", id="string"),
-        pytest.param(b"3", id="bytes"),
-        pytest.param(None, id="None"),
-        pytest.param(3 + 0j, id="complex"),
-        pytest.param(np.complex128(3 + 4j), id="numpy-complex"),
-        pytest.param([3.0], id="list"),
-        pytest.param(np.array([3.0, 3.0]), id="array-of-two"),
-        pytest.param(torch.tensor([3.0, 3.0]), id="tensor-of-two"),
-        pytest.param(torch.tensor(3.0 + 1j), id="complex-tensor"),
-        pytest.param(10**400, id="integer-beyond-float64"),
-        pytest.param(sympy.Symbol("kappa"), id="symbol"),
-    ],
-)
-def test_no_kurtosis(value):
-    message = f"kurtosis_q must be a finite kurtosis, at least 1; got {value!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        require_kurtosis("kurtosis_q", value)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(3, id="int"),
-        pytest.param(0.25, id="float"),
-        pytest.param(5e-324, id="smallest-float"),
-        pytest.param(1.7e308, id="large"),
-        pytest.param(np.float32(1.5), id="numpy"),
-        pytest.param(Fraction(9, 5), id="fraction"),
-        pytest.param(sympy.Rational(9, 5), id="sympy"),
-    ],
-)
-def test_sharpness(value):
-    number = require_positive("k", value)
-    assert type(number) is float
-    assert number == float(value)
-
-
-NO_SHARPNESS = [
-    pytest.param(0, id="0"),
-    pytest.param(-0.0, id="minus-0"),
-    pytest.param(-1, id="negative"),
-    pytest.param(nan, id="nan"),
-    pytest.param(inf, id="inf"),
-    pytest.param(-inf, id="minus-inf"),
-    pytest.param(10**400, id="integer-beyond-float64"),
-    pytest.param(Fraction(1, 10**400), id="fraction-rounding-to-0"),
-    pytest.param(True, id="bool"),
-    pytest.param(np.True_, id="numpy-bool"),
-    pytest.param("3", id="string"),
-    pytest.param(None, id="None"),
-    pytest.param([3.0], id="list"),
-    pytest.param(3 + 0j, id="complex"),
-    pytest.param(torch.tensor(3.0), id="tensor"),
-    pytest.param(torch.tensor([3.0, 3.0]), id="tensor-of-two"),
-]
-
-
-@pytest.mark.parametrize("value", NO_SHARPNESS)
-def test_no_sharpness(value):
-    message = f"k must be a finite number, positive; got {value!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        require_positive("k", value)
-
-
-@pytest.mark.parametrize("value", [*NO_SHARPNESS, 0.5, math.nextafter(1.0, 0.0)])
-def test_no_sharpness_of_at_least_1(value):
-    assert require_positive("k", 1, least=1) == require_positive("k", 1.0, least=1.0) == 1
-    message = f"k must be a finite number, at least 1; got {value!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        require_positive("k", value, least=1)
-
-
-@pytest.mark.parametrize("value", [*NO_SHARPNESS, 0.5, 1, 1.0])
-def test_not_above_1(value):
-    assert require_above("base", math.nextafter(1.0, 2.0), 1) > 1
-    assert type(require_above("base", 2, 1)) is float
-    message = f"base must be a finite number above 1, got {value!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
-        require_above("base", value, 1)
-
-
-def test_positions():
-    require_positions("p", torch.tensor([0, -3, 7]), 3, most=7)
-    require_positions("p", torch.tensor([0.5, -7.0]), 2, most=7)
-    for bad, words in (([0.5, 7.5], "beyond 7: 7.5"), ([-8.0, inf], "not finite: inf")):
-        with pytest.raises(ValueError, match=rf"^p holds a value .*{words} at index \(1,\)"):
-            require_positions("p", torch.tensor(bad), 2, most=7)
-    with pytest.raises(ValueError, match=r"^p must have shape \(3,\).*\(2,\)"):
-        require_positions("p", torch.zeros(2), 3, most=7)
+def test_where_there_are_no_values_none_is_read():
+    x = torch.ones(2)
+    assert values_may_be_read(x)
+    assert not values_may_be_read(x.to("meta"))
+    with FakeTensorMode():
+        assert not values_may_be_read(torch.ones(2))
+    assert torch.func.vmap(lambda x: x * values_may_be_read(x))(x).tolist() == [0, 0]
+    compiled = torch.compile(lambda x: x * values_may_be_read(x), fullgraph=True, backend="eager")
+    assert compiled(x).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("least", [0.0, -1.5, 2.0])
@@ -222,30 +130,6 @@ def test_the_least_entry_is_allowed_and_none_below_it(least):
         require_finite("x", below, least=least)
 
 
-def test_minus_zero_is_not_below_zero():
-    require_finite("x", torch.tensor([-0.0, 0.0]), least=0.0)
-    with pytest.raises(ValueError, match=r"^x .*not finite: inf at index \(1,\)"):
-        require_finite("x", torch.tensor([-1.0, inf]), least=0.0)
-
-
-@pytest.mark.parametrize(
-    ("require", "bad", "message"),
-    [
-        pytest.param(require_finite, [[0.0, 1.0], [nan, 2.0]], r"nan.*\(1, 0\)", id="nan"),
-        pytest.param(require_finite, [[0.0, nan], [inf, 2.0]], r"nan.*\(0, 1\)", id="two"),
-        pytest.param(require_finite, [0.0, -inf], r"-inf.*\(1,\)", id="minus-inf"),
-        pytest.param(require_logits, [[0.0], [-inf]], r"-inf.*row \(1,\)", id="masked-row"),
-        pytest.param(require_logits, [-inf, nan], r"nan.*\(1,\)", id="nan-behind-a-mask"),
-        pytest.param(require_logits, [-inf, inf], r"inf.*\(1,\)", id="inf-behind-a-mask"),
-        pytest.param(require_probabilities, [[[1.0], [0.5]]], r"row \(0, 1\).*0\.5", id="sum"),
-        pytest.param(require_probabilities, [2.0, -1.0], r"-1\..*\(1,\)", id="negative-sums-to-1"),
-    ],
-)
-def test_the_first_offence_is_shown(require, bad, message):
-    with pytest.raises(ValueError, match=rf"^some_name .*{message}"):
-        require("some_name", torch.tensor(bad))
-
-
 def test_same():
     a = torch.ones(2, 3)
     require_same("a", a, "b", a.clone())
@@ -253,20 +137,6 @@ def test_same():
         require_same("a", a, "b", a[0])
     with pytest.raises(ValueError, match=r"a and b .* torch.float32 and torch.float64"):
         require_same("a", a, "b", a.double())
-
-
-@pytest.mark.parametrize("n", [1, 1000, 100_000])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-def test_softmax_rows_of_any_length_count_as_normalised(n, dtype):
-    require_probabilities("y", torch.softmax(torch.randn(2, n, dtype=dtype), -1))
-
-
-def test_arguments_on_the_tape_are_only_looked_at():
-    y = torch.tensor([0.5, 0.5], requires_grad=True)
-    require_probabilities("y", y)
-    assert y.grad is None
-    with pytest.raises(ValueError, match=r"y must sum to 1 .* 0\.75"):
-        require_probabilities("y", y * 0.75)
 
 
 def test_values_are_read_again_after_a_transform_failed():
@@ -278,12 +148,6 @@ def test_values_are_read_again_after_a_transform_failed():
         torch.func.vmap(fails)(torch.full((2, 2), nan))
     with pytest.raises(ValueError, match="nan"):
         require_finite("row", torch.tensor([nan]))
-
-
-def refused(message, call, *arguments, **keywords):
-    """The whole message, so that no value or name in it can go wrong."""
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        call(*arguments, **keywords)
 
 
 # -- bounds and axes -------------------------------------------------------------------------
@@ -379,28 +243,6 @@ def test_a_mask_and_minus_infinity():
 
 
 @pytest.mark.parametrize(
-    ("mask", "got"),
-    [
-        pytest.param(torch.ones(3), "torch.float32", id="float"),
-        pytest.param(torch.ones(3, dtype=torch.uint8), "torch.uint8", id="uint8"),
-        pytest.param(torch.ones(3, dtype=torch.int64), "torch.int64", id="int64"),
-        pytest.param([True] * 3, "list", id="list"),
-        pytest.param(np.ones(3, dtype=bool), "ndarray", id="numpy"),
-        pytest.param(False, "bool", id="python-bool"),
-    ],
-)
-def test_no_mask(mask, got):
-    refused(f"m must be a boolean tensor, True = attend; got {got}", require_mask,
-            "m", mask, "z", torch.zeros(2, 3))  # fmt: skip
-
-
-@pytest.mark.parametrize("shape", [(2,), (4,), (3, 3), (1, 2, 3), (0,), (3, 1)], ids=str)
-def test_masks_that_do_not_fit(shape):
-    refused(f"m must broadcast to the shape of z, got {shape} and (2, 3)", require_mask,
-            "m", torch.ones(shape, dtype=torch.bool), "z", torch.zeros(2, 3))  # fmt: skip
-
-
-@pytest.mark.parametrize(
     ("mask", "dim", "row"),
     [
         pytest.param([[True] * 3, [False] * 3], -1, (1,), id="row"),
@@ -420,24 +262,6 @@ def test_nothing_to_attend_to(mask, dim, row):
                 "m", mask, "z", z, dim=dim)  # fmt: skip
 
 
-def test_what_is_masked_is_not_looked_at():
-    z = torch.tensor([[0.0, nan], [inf, 1.0]])
-    require_mask("m", torch.tensor([[True, False], [False, True]]), "z", z)
-    refused("z holds NaN or +inf: nan at index (0, 1)", require_mask,
-            "m", torch.tensor([[True, True], [False, True]]), "z", z)  # fmt: skip
-    refused("z holds NaN or +inf: inf at index (1, 0)", require_mask,
-            "m", torch.tensor([True, False]), "z", z)  # fmt: skip
-    refused("z holds NaN or +inf: nan at index (0, 1)", require_mask, "m", None, "z", z)
-
-
-def test_logits_of_a_mask_are_rows():
-    refused("z must be float32 or float64, got torch.int64", require_mask,
-            "m", None, "z", torch.tensor([1, 2]))  # fmt: skip
-    refused("z must have at least one entry along axis 0, got shape (0, 2)", require_mask,
-            "m", None, "z", torch.ones(0, 2), dim=0)  # fmt: skip
-    assert require_mask("m", None, "z", torch.ones(0, 2)).shape == (0, 2)
-
-
 def test_masks_inside_a_transform_are_not_read():
     z = torch.tensor([[nan, 0.0], [-inf, -inf]])
     attend = torch.func.vmap(lambda z: require_mask("m", None, "z", z))(z)
@@ -447,19 +271,6 @@ def test_masks_inside_a_transform_are_not_read():
 
 
 # -- pairs, numbers and words ----------------------------------------------------------------
-
-
-def test_different():
-    a = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
-    require_different("a", a, "b", a.flip(0))
-    require_different("a", a, "b", a + torch.tensor([0.0, 1e-7]))  # one entry is enough
-    require_different("a", a[:0], "b", a[:0])
-    refused("a and b must differ; they are equal in row (0,)", require_different, "a", a, "b", a)
-    refused("a and b must differ; they are equal in row (1,)", require_different,
-            "a", a, "b", torch.stack([a[1], a[1]]))  # fmt: skip
-    refused("a and b must differ; they are equal in row ()", require_different,
-            "a", a[0], "b", a[0])  # fmt: skip
-    torch.func.vmap(lambda x: require_different("a", x, "b", x) or x)(a)  # not read there
 
 
 FLOATS = {torch.float32: (1e-45, 3.4e38), torch.float64: (5e-324, 1.7e308)}
@@ -479,27 +290,6 @@ def test_epsilon_beyond_float32(value):
     refused(f"e must be a positive finite number in torch.float32, where {value!r} becomes "
             f"{becomes}", require_epsilon, "e", value, torch.float32)  # fmt: skip
     assert require_epsilon("e", value, torch.float64) == value
-
-
-@pytest.mark.parametrize("value", NO_SHARPNESS)
-@pytest.mark.parametrize("dtype", FLOATS, ids=["float32", "float64"])
-def test_no_epsilon(value, dtype):
-    refused(f"e must be a finite number, positive; got {value!r}", require_epsilon,
-            "e", value, dtype)  # fmt: skip
-
-
-@pytest.mark.parametrize("value", [0, 1, 0.0, -0.0, 1.0, Fraction(1, 2), np.float32(1)], ids=repr)
-def test_between(value):
-    number = require_between("t", value, 0, 1)
-    assert type(number) is float
-    assert number == value
-
-
-@pytest.mark.parametrize(
-    "value", [-5e-324, math.nextafter(1.0, 2.0), -1, 2, nan, inf, -inf, True, False, "0", None, [0]]
-)
-def test_not_between(value):
-    refused(f"t must be between 0 and 1, got {value!r}", require_between, "t", value, 0, 1)
 
 
 def test_choice():
@@ -522,15 +312,6 @@ def test_flags_are_true_or_false():
         refused(f"f must be True or False, got {bad!r}", require_flag, "f", bad)
 
 
-def test_real_numbers():
-    values = (0, -2.5, Fraction(1, 4), np.float32(0.5), 1e300)
-    assert [require_real("x", value) for value in values] == [float(value) for value in values]
-    assert require_real("x", 2, least=2) == 2.0
-    refused("x must be a finite real number, at least 2; got 1.9", require_real, "x", 1.9, 2)
-    for bad in (nan, inf, -inf, True, "1", None, 1j, torch.tensor(1.0)):
-        refused(f"x must be a finite real number; got {bad!r}", require_real, "x", bad)
-
-
 # -- tokens, leading axes, classes -----------------------------------------------------------
 
 
@@ -540,7 +321,8 @@ def test_tokens():
     require_tokens("x", x, "W", torch.zeros(4), tokens=3, entries=4)
     shape = "and none of them empty; got shape"
     refused(f"x must have the axes tokens and entries, {shape} (4,)", require_tokens, "x", x[0, 0])
-    for empty in (x[:0], x[:, :0], x[..., :0]):
+    require_tokens("x", x[:0])  # an empty batch
+    for empty in (x[:, :0], x[..., :0]):
         message = f"x must have the axes tokens and entries, {shape} {tuple(empty.shape)}"
         refused(message, require_tokens, "x", empty)
     refused("x must be a torch tensor, got list", require_tokens, "x", [[1.0]])

@@ -5,6 +5,7 @@ import math
 import mpmath
 import pytest
 import torch
+from helpers import DTYPES, close, dtypes, each_once, eps, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,20 +17,7 @@ from attnlib.lookup import (
     subspace_projector,
 )
 
-DTYPES = [torch.float32, torch.float64]
 inf, nan = math.inf, math.nan
-close = torch.testing.assert_close
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-
-
-def eps(dtype):
-    return torch.finfo(dtype).eps
-
-
-def refused(name, words, call):
-    with pytest.raises(ValueError, match=rf"^{name} ") as error:
-        call()
-    assert all(word in str(error.value) for word in words), str(error.value)
 
 
 # -- the projector -------------------------------------------------------------------------
@@ -43,8 +31,7 @@ def exact_projector(A):
         return torch.tensor([[float(x) for x in row] for row in M.tolist()], dtype=torch.float64)
 
 
-@dtypes
-@pytest.mark.parametrize(("d", "m"), [(1, 1), (5, 1), (7, 3), (4, 4), (6, 5), (17, 9)], ids=str)
+@each_once("d, m, dtype", [1, 5, 7, 4, 6, 17], [1, 1, 3, 4, 5, 9], DTYPES)
 def test_projector_against_50_digits(d, m, dtype):
     A = torch.randn(d, m, dtype=dtype)
     M = subspace_projector(A)
@@ -83,17 +70,6 @@ def test_orthogonal_columns_give_the_sum_of_the_note(dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("b", [(2,), (2, 3), (0,), (1, 1)], ids=str)
-def test_projectors_of_a_batch(b, dtype):
-    A = torch.randn(*b, 5, 2, dtype=dtype)
-    M = subspace_projector(A)
-    assert M.shape == (*b, 5, 5)
-    assert M.dtype == dtype
-    for one, projector in zip(A.reshape(-1, 5, 2), M.reshape(-1, 5, 5), strict=True):
-        close(projector, subspace_projector(one), atol=64 * eps(dtype), rtol=0)
-
-
-@dtypes
 def test_lengths_of_the_columns_do_not_matter(dtype):
     """Not even where their squares, or the product of two, leave the range of the dtype."""
     kind = torch.finfo(dtype)
@@ -122,8 +98,6 @@ def test_other_columns_with_the_same_span(entries, seed):
 
 @pytest.mark.parametrize(("d", "m"), [(4, 2), (3, 3), (5, 1)], ids=str)
 def test_gradients_of_the_projector(d, m):
-    A = torch.randn(d, m, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(subspace_projector, A)
     # dM = (I − M) dA A⁺ and its transpose; also where a plain SVD has no derivative.
     A = torch.eye(d, m, dtype=torch.float64)
     step = torch.randn(d, m, dtype=torch.float64)
@@ -132,23 +106,12 @@ def test_gradients_of_the_projector(d, m):
     close(dM, half + half.T, atol=1e-13, rtol=0)
 
 
-def test_vmap_of_projectors():
-    A = torch.randn(4, 5, 2, dtype=torch.float64)
-    mapped = torch.func.vmap(subspace_projector)(A)
-    close(mapped, subspace_projector(A))
-    total = torch.func.vmap(torch.func.grad(lambda A: subspace_projector(A)[0].sum()))(A)
-    leaf = A.clone().requires_grad_()
-    subspace_projector(leaf)[:, 0].sum().backward()
-    close(total, leaf.grad)
-
-
 column = torch.tensor([0.3, -1.7, 2.9, 0.1])
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadBasis:
-    @pytest.mark.parametrize("scale", [1.0, 1e-17, 1e17])
-    @dtypes
+    @each_once("scale, dtype", [1.0, 1e-17, 1e17], DTYPES)
     def test_dependent_columns(self, dtype, scale):
         a = column.to(dtype)
         b, zero = a.flip(0), 0 * a
@@ -194,26 +157,6 @@ class TestBadBasis:
         A = torch.randn(2, 3, 4, 2)
         A[1, 2, :, 1] = A[1, 2, :, 0]
         refused("basis", ["(1, 2)"], lambda: subspace_projector(A))
-
-    @pytest.mark.parametrize(
-        ("bad", "words"),
-        [
-            pytest.param(torch.ones(2, 3), ["(2, 3)", "no more columns"], id="m>d"),
-            pytest.param(column, ["(4,)"], id="vector"),
-            pytest.param(torch.tensor(1.0), ["()"], id="scalar"),
-            pytest.param(torch.ones(3, 0), ["(3, 0)"], id="m=0"),
-            pytest.param(torch.ones(0, 2), ["(0, 2)"], id="d=0"),
-            pytest.param(torch.tensor([[1.0], [nan]]), ["nan", "(1, 0)"], id="nan"),
-            pytest.param(torch.tensor([[1.0], [-inf]]), ["-inf"], id="inf"),
-            pytest.param(torch.ones(3, 1).long(), ["int64"], id="int64"),
-            pytest.param(torch.ones(3, 1).bool(), ["bool"], id="bool"),
-            pytest.param(torch.ones(3, 1).half(), ["float16"], id="float16"),
-            pytest.param([[1.0], [2.0]], ["list"], id="list"),
-            pytest.param(None, ["NoneType"], id="None"),
-        ],
-    )
-    def test_what_is_no_matrix(self, bad, words):
-        refused("basis", words, lambda: subspace_projector(bad))
 
 
 # -- queries and leaks ---------------------------------------------------------------------
@@ -276,75 +219,26 @@ def test_two_keys_have_nothing_to_leak_to():
 
 
 @dtypes
-@pytest.mark.parametrize("b", [(), (3,), (2, 3), (0,)], ids=str)
-def test_averaging_query_entry_by_entry(b, dtype):
-    k_a, k_b = torch.randn(2, *b, 4, dtype=dtype).unbind(0)
+def test_averaging_query_entry_by_entry(dtype):
+    k_a, k_b = torch.randn(2, 3, 4, dtype=dtype).unbind(0)
     q = averaging_query(k_a, k_b, 2.5)
-    assert q.shape == (*b, 4)
-    assert q.dtype == dtype
     for x, y, z in zip(k_a.flatten(), k_b.flatten(), q.flatten(), strict=True):
         assert abs(z.item() - 2.5 * (x.item() + y.item())) <= 8 * eps(dtype) * (
             abs(x.item()) + abs(y.item())
         )
 
 
-def test_gradients_of_the_query():
-    k_a, k_b = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True).unbind(0)
-    assert torch.autograd.gradcheck(lambda x, y: averaging_query(x, y, 1.7), (k_a, k_b))
-    mapped = torch.func.vmap(lambda x, y: averaging_query(x, y, 1.7))(k_a, k_b)
-    close(mapped, averaging_query(k_a, k_b, 1.7))
-
-
-NO_NUMBERS = [
-    *[pytest.param(x, id=str(x)) for x in (nan, inf, -inf)],
-    pytest.param(True, id="bool"),
-    pytest.param("3", id="string"),
-    pytest.param(None, id="None"),
-    pytest.param(torch.tensor(3.0), id="tensor"),
-    pytest.param([3.0], id="list"),
-    pytest.param(3 + 0j, id="complex"),
-    pytest.param(10**400, id="integer-beyond-float64"),
-]
-
-
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadNumbers:
-    @pytest.mark.parametrize("beta", NO_NUMBERS)
+    @pytest.mark.parametrize("beta", [nan, inf, True, "3"])
     def test_beta(self, beta):
         refused("beta", [repr(beta)], lambda: copy_leak(beta, 3))
         refused("beta", [repr(beta)], lambda: average_leak(beta, 3))
-        refused("beta", [repr(beta)], lambda: averaging_query(column, column, beta))
 
-    @pytest.mark.parametrize(
-        "n", [1, 0, -2, 2.0, 2.5, True, "3", None, nan, 2**53 + 1, torch.tensor(3.0)], ids=str
-    )
+    @pytest.mark.parametrize("n", [1, 2.0, None, 2**53 + 1])
     def test_n(self, n):
         refused("n", [repr(n)], lambda: copy_leak(1, n))
         refused("n", [repr(n)], lambda: average_leak(1, n))
-
-    @pytest.mark.parametrize(
-        ("bad", "words"),
-        [
-            pytest.param(torch.tensor([1.0, nan, 0.0, 0.0]), ["nan"], id="nan"),
-            pytest.param(torch.tensor([1.0, inf, 0.0, 0.0]), ["inf"], id="inf"),
-            pytest.param(torch.ones(4).long(), ["int64"], id="int64"),
-            pytest.param(torch.ones(4).bool(), ["bool"], id="bool"),
-            pytest.param(torch.ones(0), ["(0,)"], id="empty"),
-            pytest.param(torch.tensor(1.0), ["()"], id="scalar"),
-            pytest.param([1.0] * 4, ["list"], id="list"),
-        ],
-    )
-    def test_keys_of_the_query(self, bad, words):
-        refused("k_a", words, lambda: averaging_query(bad, column, 1))
-        refused("k_b", words, lambda: averaging_query(column, bad, 1))
-
-    def test_keys_that_do_not_fit(self):
-        refused("k_a and k_b", ["(4,)", "(3,)"], lambda: averaging_query(column, column[:3], 1))
-        refused(
-            "k_a and k_b",
-            ["float32", "float64"],
-            lambda: averaging_query(column, column.double(), 1),
-        )
 
     def test_a_query_that_overflows(self):
         with pytest.raises(ValueError, match=r"^beta \* \(k_a \+ k_b\) holds"):
@@ -413,17 +307,6 @@ def test_the_generator_decides():
     assert torch.equal(state, torch.get_rng_state()), "the global source is left alone"
 
 
-@dtypes
-@pytest.mark.parametrize("b", [(), (4,), (2, 3), (0,)], ids=str)
-def test_shapes_of_the_draws(b, dtype):
-    means = torch.randn(*b, 5, 3, dtype=dtype)
-    before = means.clone()
-    keys = sample_keys(means, 0.5, 4)
-    assert keys.shape == (*b, 5, 3)
-    assert keys.dtype == dtype
-    assert torch.equal(means, before)
-
-
 def test_gradients_with_respect_to_the_means():
     """∂key/∂mean is 1, and γ for the heavy key."""
     means = MEANS.double().requires_grad_()
@@ -436,33 +319,6 @@ def test_gradients_with_respect_to_the_means():
     close(g, expected, atol=4 * 2**-52, rtol=0)
 
 
-@pytest.mark.usefixtures("no_shape_checks")
-class TestBadDraws:
-    @pytest.mark.parametrize("alpha", [*NO_NUMBERS, pytest.param(-1e-9, id="negative"), -1])
-    def test_alpha(self, alpha):
-        refused("alpha", [repr(alpha)], lambda: sample_keys(MEANS, alpha))
-
-    @pytest.mark.parametrize("heavy", [2, -1, 0.0, 1.5, True, "0", nan, torch.tensor(0.0)], ids=str)
-    def test_heavy(self, heavy):
-        refused("heavy", [repr(heavy)], lambda: sample_keys(MEANS, 1, heavy))
-
-    @pytest.mark.parametrize(
-        ("bad", "words"),
-        [
-            pytest.param(column, ["(4,)"], id="vector"),
-            pytest.param(torch.tensor(1.0), ["()"], id="scalar"),
-            pytest.param(torch.ones(0, 3), ["(0, 3)"], id="no-keys"),
-            pytest.param(torch.ones(3, 0), ["(3, 0)"], id="d=0"),
-            pytest.param(torch.tensor([[nan]]), ["nan"], id="nan"),
-            pytest.param(torch.tensor([[inf]]), ["inf"], id="inf"),
-            pytest.param(torch.ones(2, 2).long(), ["int64"], id="int64"),
-            pytest.param(torch.ones(2, 2).bool(), ["bool"], id="bool"),
-            pytest.param([[1.0]], ["list"], id="list"),
-        ],
-    )
-    def test_means(self, bad, words):
-        refused("means", words, lambda: sample_keys(bad, 1))
-
-    def test_keys_that_overflow(self):
-        refused("means with alpha", ["inf"], lambda: sample_keys(MEANS.expand(99, 2, 3), 1e78))
-        assert sample_keys(MEANS.double().expand(99, 2, 3), 1e78).isfinite().all()
+def test_keys_that_overflow():
+    refused("means with alpha", ["inf"], lambda: sample_keys(MEANS.expand(99, 2, 3), 1e78))
+    assert sample_keys(MEANS.double().expand(99, 2, 3), 1e78).isfinite().all()

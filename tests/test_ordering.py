@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from helpers import DTYPES, close, dtypes, each_once, eps, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,18 +25,13 @@ from attnlib.evidence.search import (
 )
 from attnlib.ordering import line_integral, majorizes, safe_eps, safe_gap, segment_integrand
 
-DTYPES = [torch.float32, torch.float64]
 VARIANTS = ["once", "twice"]
 inf, nan = math.inf, math.nan
-close = torch.testing.assert_close
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+
+
 variants = pytest.mark.parametrize("variant", VARIANTS)
 EPS = 2.0**-52
 EXAMPLES = 3000
-
-
-def eps(dtype):
-    return torch.finfo(dtype).eps
 
 
 def tensor(*rows, dtype=torch.float64):
@@ -97,8 +93,7 @@ def test_the_tolerance_is_n_roundings(dtype):
         assert majorizes(q, flatter).item() == verdict, units
 
 
-@dtypes
-@pytest.mark.parametrize("n", [2, 3, 64, 512])
+@each_once("n, dtype", [2, 3, 64, 512], DTYPES)
 def test_a_sharper_softmax_majorises(n, dtype):
     """In both precisions, and never the other way round."""
     z = 3 * torch.randn(20, n, dtype=dtype)
@@ -159,18 +154,6 @@ def test_majorisation_does_not_see_the_order(pair, random):
         assert majorizes(p[orders[0]], q[orders[1]]).item() == verdict
 
 
-@pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,), (2, 0, 3)], ids=str)
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_leading_dimensions_of_majorisation(b, n):
-    p, q = probabilities(*b, n), probabilities(*b, n)
-    verdict = majorizes(p, q)
-    assert verdict.shape == b
-    assert verdict.dtype == torch.bool
-    rows = [majorizes(*rows) for rows in zip(p.view(-1, n), q.view(-1, n), strict=True)]
-    assert verdict.flatten().tolist() == [bool(row) for row in rows]
-    close(torch.func.vmap(majorizes)(p, q) if b[:1] > (0,) else verdict, verdict)
-
-
 # -- the gap ---------------------------------------------------------------------------------
 
 
@@ -212,8 +195,7 @@ def test_safe_gap_against_50_digits(n, variant):
 
 
 @variants
-@pytest.mark.parametrize("level", [1e300, 1.7e308])
-@pytest.mark.parametrize("n", [1, 2, 512, 2**62])
+@each_once("n, level", [1, 2, 512, 2**62], [1e300, 1.7e308])
 def test_an_enormous_eps_needs_a_gap_of_ln_n(n, level, variant):
     assert safe_gap(n, level, variant) == pytest.approx(math.log(n), rel=4 * EPS)
 
@@ -284,34 +266,22 @@ def test_the_smaller_eps_is_that_of_twice():
 
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadInputOfTheGap:
-    @pytest.mark.parametrize("n", [0, -1, 2.0, nan, True, "3", None, [3], 10**400], ids=repr)
+    def test_variant(self):
+        for call in (lambda: safe_gap(3, 0.1, "Once"), lambda: safe_eps(100.0, 3, None)):
+            refused("variant", ["one of once, twice"], call)
+
+    @pytest.mark.parametrize("n", [0, 2.0, True, None, 10**400], ids=repr)
     def test_n(self, n):
         for call in (lambda: safe_gap(n, 0.1, "once"), lambda: safe_eps(0.1, n, "twice")):
             with pytest.raises(ValueError, match=r"^n must be an integer"):
                 call()
 
-    @pytest.mark.parametrize(
-        "bad", [0, -0.0, -1, nan, inf, True, "1", None, torch.tensor(0.1), 10**400], ids=repr
-    )
+    @pytest.mark.parametrize("bad", [0, -1, nan, inf, True, "1", 10**400], ids=repr)
     def test_eps_and_gap(self, bad):
         with pytest.raises(ValueError, match=r"^eps must be"):
             safe_gap(3, bad, "once")
         with pytest.raises(ValueError, match=r"^gap must be"):
             safe_eps(bad, 3, "once")
-
-    @pytest.mark.parametrize("bad", ["Once", "", "thrice", 2, None, ("once",), True], ids=repr)
-    def test_variant(self, bad):
-        p, q = tensor(0.5, 0.5), tensor(1.0, 0.0)
-        for call in (
-            lambda: safe_gap(3, 0.1, bad),
-            lambda: safe_eps(0.1, 3, bad),
-            lambda: safe_eps(100.0, 3, bad),
-            lambda: line_integral(p, q, 0.1, bad),
-            lambda: line_integral(p, q, 0.0, bad),
-            lambda: segment_integrand(p, q, 0.5, 0.1, bad),
-        ):
-            with pytest.raises(ValueError, match=r"^variant must be one of once, twice"):
-                call()
 
     def test_other_integers(self):
         assert safe_gap(np.int64(3), 1, "once") == safe_gap(3, 1, "once")
@@ -338,10 +308,8 @@ LEGS = {
 }
 
 
-@dtypes
-@variants
-@pytest.mark.parametrize("epsilon", [0.0, 1e-6, 0.01, 0.4, 10])
 @pytest.mark.parametrize("leg", LEGS)
+@each_once("epsilon, variant, dtype", [0.0, 1e-6, 0.01, 0.4, 10], VARIANTS, DTYPES + DTYPES[::-1])
 def test_integrand_against_autograd(leg, epsilon, variant, dtype):
     """The derivative of F by the length of the way, at float64; the 1s add Σl, a rounding."""
     p1, p2 = (tensor(row, dtype=dtype) for row in LEGS[leg])
@@ -570,21 +538,6 @@ def test_line_integrals_between_entries_of_any_size(exponents, exponent, random)
             assert abs(got - float(closed(x, y, 0, "twice"))) <= 1e-13
 
 
-@dtypes
-@variants
-def test_a_batch_of_integrals(variant, dtype):
-    p1, p2 = probabilities(2, 3, 4, dtype=dtype), probabilities(2, 3, 4, dtype=dtype)
-    got = line_integral(p1, p2, 0.01, variant)
-    assert got.shape == (2, 3)
-    assert got.dtype == dtype
-    for i in range(2):
-        for j in range(3):
-            alone = line_integral(p1[i, j], p2[i, j], 0.01, variant)
-            close(got[i, j], alone, atol=0, rtol=0)
-    assert line_integral(p1[:0], p2[:0]).shape == (0, 3)
-    close(line_integral(p1.requires_grad_(), p2, 0.01, variant), got)
-
-
 def test_the_notes_sum_is_the_default():
     p1, p2 = tensor(0.7, 0.2, 0.1), tensor(0.1, 0.6, 0.3)
     assert line_integral(p1, p2, 0.1) == line_integral(p1, p2, 0.1, "twice")
@@ -620,52 +573,6 @@ good = torch.tensor([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]])
 other = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.75, 0.0]])
 
 
-def refused(name, words, call):
-    with pytest.raises(ValueError, match=rf"^{name} ") as error:
-        call()
-    assert all(word in str(error.value) for word in words), str(error.value)
-
-
-@pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
-    ("f", "names"),
-    [
-        pytest.param(majorizes, ("p", "q"), id="majorizes"),
-        pytest.param(line_integral, ("p1", "p2"), id="line_integral"),
-        pytest.param(
-            lambda p1, p2: segment_integrand(p1, p2, 0.5), ("p1", "p2"), id="segment_integrand"
-        ),
-    ],
-)
-class TestBadPairs:
-    @pytest.mark.parametrize(
-        ("bad", "words"),
-        [
-            pytest.param(torch.tensor([[0.5, nan, 0.5]] * 2), ["nan", "(0, 1)"], id="nan"),
-            pytest.param(torch.tensor([[0.5, inf, 0.5]] * 2), ["inf", "(0, 1)"], id="inf"),
-            pytest.param(torch.tensor([[0.5, -0.5, 1.0]] * 2), ["negative"], id="negative"),
-            pytest.param(torch.tensor([[0.5, 0.5, 0.5]] * 2), ["sum to 1"], id="unnormalised"),
-            pytest.param(torch.ones(2, 0), ["shape (2, 0)"], id="n=0"),
-            pytest.param(torch.tensor(1.0), ["shape ()"], id="no-axis"),
-            pytest.param(good.long(), ["torch.int64"], id="int64"),
-            pytest.param(good.bool(), ["torch.bool"], id="bool"),
-            pytest.param(good.half(), ["torch.float16"], id="float16"),
-            pytest.param(good.tolist(), ["list"], id="list"),
-            pytest.param(good.numpy(), ["ndarray"], id="numpy"),
-            pytest.param(None, ["NoneType"], id="None"),
-        ],
-    )
-    def test_entries(self, f, names, bad, words):
-        refused(names[0], words, lambda: f(bad, good))
-        refused(names[1], words, lambda: f(good, bad))
-
-    def test_shapes_and_dtypes(self, f, names):
-        both = " and ".join(names)
-        refused(both, ["shape", "(2, 3)", "(3,)"], lambda: f(good, good[0]))
-        refused(both, ["shape"], lambda: f(good[:1], good))
-        refused(both, ["dtype", "torch.float64"], lambda: f(good, other.double()))
-
-
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadWays:
     def test_equal_laws(self):
@@ -683,26 +590,12 @@ class TestBadWays:
     @pytest.mark.parametrize(
         ("t", "words"),
         [
-            pytest.param(torch.tensor([0.5, 1.5]), ["above 1", "1.5", "(1"], id="above"),
-            pytest.param(torch.tensor([-0.5, 0.5]), ["below 0", "-0.5", "(0"], id="below"),
-            pytest.param(torch.tensor([0.5, nan]), ["nan", "(1"], id="nan"),
-            pytest.param(torch.tensor([[0.5, 0.0], [0.5, inf]]), ["inf", "(1, 1"], id="inf"),
             pytest.param(torch.tensor(1.5), ["above 1"], id="no-axis"),
-            pytest.param(torch.tensor(0.5).double(), ["torch.float64"], id="float64"),
-            pytest.param(torch.tensor([0, 1]), ["torch.int64"], id="int64"),
-            pytest.param(torch.tensor([True, False]), ["torch.bool"], id="bool"),
             pytest.param(torch.tensor([0.5, 0.5, 0.5]), ["(3,)", "(2, 3)"], id="shape"),
         ],
     )
     def test_fractions(self, t, words):
         refused("t", words, lambda: segment_integrand(good, other, t))
-
-    @pytest.mark.parametrize(
-        "epsilon", [-1, -1e-9, nan, inf, True, False, "0", None, torch.tensor(0.0)], ids=repr
-    )
-    def test_eps(self, epsilon):
-        refused("eps", [repr(epsilon)], lambda: segment_integrand(good, other, 0.5, epsilon))
-        refused("eps", [repr(epsilon)], lambda: line_integral(good, other, epsilon))
 
     def test_eps_beyond_the_dtype(self):
         refused("eps", ["torch.float32"], lambda: segment_integrand(good, other, 0.5, 1e-50))
@@ -857,8 +750,8 @@ def test_known_flips_at_a_hundredth(p1, p2, flips):
     assert ("B" in flips) == (a * b < 0)
     assert ("C" in flips) == (a * c < 0)
     ways = [law_tensor(law) for law in (p1, p2)]
-    for eps, variant, want in ((0, "once", a), (0.01, "once", b), (0.01, "twice", c)):
-        assert abs(line_integral(*ways, eps, variant).item() - float(want)) <= 2e-13
+    for epsilon, variant, want in ((0, "once", a), (0.01, "once", b), (0.01, "twice", c)):
+        assert abs(line_integral(*ways, epsilon, variant).item() - float(want)) <= 2e-13
     gap = float(abs(a))
     assert safe_eps(gap, len(p1), "twice") < 0.01 or "C" not in flips
     assert safe_eps(gap, len(p1), "once") < 0.01 or "B" not in flips

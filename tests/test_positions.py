@@ -3,21 +3,20 @@
 import math
 
 import mpmath
-import numpy as np
 import pytest
 import torch
+from helpers import DTYPES, close, dtypes, each_once, eps, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attnlib.positions import frequencies, rotary, shift_rotation, sinusoids
 
-DTYPES = [torch.float32, torch.float64]
 inf, nan = math.inf, math.nan
-close = torch.testing.assert_close
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-bases = pytest.mark.parametrize("base", [10000.0, 500000, 1.5, 2], ids=lambda b: f"base={b}")
-# Forward mode makes torch import a file of its own that still uses a deprecated function.
-forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+BASES = [10000.0, 500000, 1.5, 2]
+
+
 EPS = torch.finfo(torch.float64).eps
 
 
@@ -31,10 +30,6 @@ def default_dtype():
 @pytest.fixture
 def double(default_dtype):
     default_dtype(torch.float64)
-
-
-def eps(dtype):
-    return torch.finfo(dtype).eps
 
 
 def relative(base):
@@ -61,8 +56,7 @@ def exact_code(p, d, base=10000.0):
 # -- 50 digits -----------------------------------------------------------------------------
 
 
-@bases
-@pytest.mark.parametrize("d", [2, 4, 6, 10, 64])
+@each_once("d, base", [2, 4, 6, 10, 64], BASES)
 def test_frequencies(d, base):
     omega = frequencies(d, base)
     assert omega.shape == (d // 2,)
@@ -73,9 +67,7 @@ def test_frequencies(d, base):
     close(omega, exact, atol=0, rtol=relative(base))
 
 
-@dtypes
-@bases
-@pytest.mark.parametrize(("n", "d"), [(1, 2), (7, 4), (5, 10), (33, 6)])
+@each_once("n, d, base, dtype", [1, 7, 5, 33], [2, 4, 10, 6], BASES, DTYPES)
 def test_codes(n, d, base, dtype, default_dtype):
     default_dtype(dtype)
     table = sinusoids(n, d, base)
@@ -105,9 +97,7 @@ def test_far_positions_keep_their_digits(dtype, default_dtype):
     close(sinusoids(p + 1, 2)[p].double(), exact[:2], atol=small, rtol=0)
 
 
-@bases
-@pytest.mark.parametrize("d", [2, 6, 8])
-@pytest.mark.parametrize("k", [0, 1, -1, 5, -300, 10**6, -(2**40), 2**53])
+@each_once("k, d, base", [0, 1, -1, 5, -300, 10**6, -(2**40), 2**53], [2, 6, 8], BASES)
 def test_rotation_is_block_diagonal(k, d, base, double):
     R = shift_rotation(k, d, base)
     assert R.shape == (d, d)
@@ -181,12 +171,9 @@ def by_complex_numbers(x, positions, base):
     return torch.view_as_real(z * turn).flatten(-2)
 
 
-@dtypes
-@bases
-@pytest.mark.parametrize("b", [(), (2,), (2, 3), (0,)], ids=str)
-@pytest.mark.parametrize(("n", "d"), [(1, 2), (5, 4), (3, 10), (0, 6)])
-def test_rotary_against_complex_numbers(b, n, d, base, dtype):
-    x = torch.randn(*b, n, d, dtype=dtype)
+@each_once("n, d, base, dtype", [1, 5, 3, 0], [2, 4, 10, 6], BASES, DTYPES)
+def test_rotary_against_complex_numbers(n, d, base, dtype):
+    x = torch.randn(2, n, d, dtype=dtype)
     positions = torch.randint(-50, 50, (n,))
     turned = rotary(x, positions, base)
     assert turned.shape == x.shape
@@ -259,70 +246,16 @@ def test_the_gradient_is_turned_back(double):
     assert torch.autograd.gradcheck(lambda a: rotary(x.detach(), a), angles)
 
 
-@forward_mode
-def test_transforms(double):
-    x, positions = torch.randn(4, 5, 6), torch.arange(5)
-    close(torch.func.vmap(lambda x: rotary(x, positions))(x), rotary(x, positions))
-    many = torch.stack([positions, positions + 3])
-    both = torch.func.vmap(lambda p: rotary(x[0], p))(many)
-    close(both[1], rotary(x[0], positions + 3))
-
-    def total(x):
-        return rotary(x, positions).sin().sum()
-
-    per_sample = torch.func.vmap(torch.func.grad(total))(x)
-    leaf = x.clone().requires_grad_()
-    total(leaf).backward()
-    close(per_sample, leaf.grad)
-    close(torch.func.jacfwd(total)(x), torch.func.jacrev(total)(x))
-
-
-@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
-def test_compiles_without_graph_breaks():
-    x, positions = torch.randn(2, 5, 6), torch.arange(5)
-    torch._dynamo.reset()
-    compiled = torch.compile(lambda x: rotary(x, positions), fullgraph=True, backend="eager")
-    close(compiled(x), rotary(x, positions))
-
-
-def test_input_is_left_alone_and_may_be_a_view():
-    x = torch.randn(5, 12)
-    before, positions = x.clone(), torch.arange(5)
-    turned = rotary(x[:, ::2], positions)
-    assert torch.equal(x, before)
-    close(turned, rotary(x[:, ::2].contiguous(), positions), atol=0, rtol=0)
-    close(rotary(x[:1].expand(5, 12), positions), rotary(before[[0] * 5], positions))
-
-
 # -- bad input -----------------------------------------------------------------------------
-
-
-def refused(name, words, call):
-    with pytest.raises(ValueError, match=rf"^{name} ") as error:
-        call()
-    assert all(word in str(error.value) for word in words), str(error.value)
-
-
-NOT_INTEGERS = [
-    pytest.param(2.0, id="whole-float"),
-    pytest.param(nan, id="nan"),
-    pytest.param(inf, id="inf"),
-    pytest.param(True, id="bool"),
-    pytest.param("4", id="string"),
-    pytest.param(None, id="None"),
-    pytest.param(torch.tensor(4.0), id="float-tensor"),
-    pytest.param(torch.tensor([4, 6]), id="tensor-of-two"),
-    pytest.param(2**53 + 2, id="beyond-2**53"),
-]
 
 
 @pytest.mark.usefixtures("no_shape_checks")
 class TestBadInput:
-    @pytest.mark.parametrize("n", [*NOT_INTEGERS, -1, -7])
+    @pytest.mark.parametrize("n", [-1, 2.0, True, None, 2**53 + 2])
     def test_n(self, n):
         refused("n", [repr(n)], lambda: sinusoids(n, 4))
 
-    @pytest.mark.parametrize("k", [*NOT_INTEGERS, -(2**53) - 2])
+    @pytest.mark.parametrize("k", [1.0, "1", 2**53 + 2, -(2**53) - 2])
     def test_k(self, k):
         refused("k", [repr(k)], lambda: shift_rotation(k, 4))
 
@@ -331,7 +264,7 @@ class TestBadInput:
         [frequencies, lambda d: sinusoids(3, d), lambda d: shift_rotation(3, d)],
         ids=["frequencies", "sinusoids", "shift_rotation"],
     )
-    @pytest.mark.parametrize("d", [*NOT_INTEGERS[:-1], 0, 1, -2, -3, 3, 7, 511])
+    @pytest.mark.parametrize("d", [2.0, True, 0, 1, -2, 3, 511])
     def test_d(self, f, d):
         refused("d", [repr(d)], lambda: f(d))
 
@@ -344,75 +277,18 @@ class TestBadInput:
             lambda base: frequencies(4, base),
             lambda base: sinusoids(3, 4, base),
             lambda base: shift_rotation(3, 4, base),
-            lambda base: rotary(torch.ones(3, 4), torch.arange(3), base),
         ],
-        ids=["frequencies", "sinusoids", "shift_rotation", "rotary"],
+        ids=["frequencies", "sinusoids", "shift_rotation"],
     )
-    @pytest.mark.parametrize(
-        "base",
-        [
-            *[pytest.param(b, id=str(b)) for b in (1, 1.0, 0, -2.0, 0.5, 1e-4, nan, inf, -inf)],
-            pytest.param(True, id="bool"),
-            pytest.param("2", id="string"),
-            pytest.param(None, id="None"),
-            pytest.param(torch.tensor(2.0), id="tensor"),
-            pytest.param(3 + 0j, id="complex"),
-            pytest.param(10**400, id="integer-beyond-float64"),
-        ],
-    )
+    @pytest.mark.parametrize("base", [1, 0.5, -2.0, nan, inf, True, "2"])
     def test_base(self, f, base):
         refused("base", ["above 1", repr(base)], lambda: f(base))
 
-    @pytest.mark.parametrize(
-        ("x", "words"),
-        [
-            pytest.param(torch.tensor([[0.0, nan]] * 3), ["nan", "(0, 1)"], id="nan"),
-            pytest.param(torch.tensor([[0.0, 1.0], [inf, 0], [0, 0]]), ["inf", "(1, 0)"], id="inf"),
-            pytest.param(torch.ones(3, 5), ["even", "(3, 5)"], id="odd"),
-            pytest.param(torch.ones(2, 3, 1), ["even", "(2, 3, 1)"], id="d=1"),
-            pytest.param(torch.ones(3, 0), ["(3, 0)"], id="d=0"),
-            pytest.param(torch.ones(4), ["(4,)"], id="one-axis"),
-            pytest.param(torch.tensor(1.0), ["()"], id="no-axis"),
-            pytest.param(torch.ones(3, 4).half(), ["torch.float16"], id="float16"),
-            pytest.param(torch.ones(3, 4).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
-            pytest.param(torch.ones(3, 4).long(), ["torch.int64"], id="int64"),
-            pytest.param(torch.ones(3, 4).bool(), ["torch.bool"], id="bool"),
-            pytest.param([[0.0, 1.0]] * 3, ["list"], id="list"),
-            pytest.param(np.ones((3, 4)), ["ndarray"], id="numpy"),
-            pytest.param(None, ["NoneType"], id="None"),
-        ],
-    )
-    def test_x(self, x, words):
-        refused("x", words, lambda: rotary(x, torch.arange(3)))
+    @pytest.mark.parametrize("shape", [(3, 5), (2, 3, 1)], ids=str)
+    def test_an_odd_row(self, shape):
+        refused("x", ["even", str(shape)], lambda: rotary(torch.ones(shape), torch.arange(3)))
 
-    @pytest.mark.parametrize(
-        ("positions", "words"),
-        [
-            pytest.param(torch.arange(4), ["(3,)", "(4,)"], id="too-many"),
-            pytest.param(torch.arange(1), ["(3,)", "(1,)"], id="one-for-all"),
-            pytest.param(torch.arange(3)[None], ["(3,)", "(1, 3)"], id="two-axes"),
-            pytest.param(torch.ones(3, 1), ["(3,)", "(3, 1)"], id="a-column"),
-            pytest.param(torch.tensor(3), ["()"], id="no-axis"),
-            pytest.param(torch.ones(0), ["(0,)"], id="empty"),
-            pytest.param(torch.tensor([0.0, nan, 1.0]), ["nan", "(1,)"], id="nan"),
-            pytest.param(torch.tensor([0.0, 1.0, -inf]), ["-inf", "(2,)"], id="minus-inf"),
-            pytest.param(torch.tensor([0, 2**53 + 2, 1]), ["(1,)"], id="beyond-2**53"),
-            pytest.param(torch.tensor([0, -(2**63), 1]), ["(1,)"], id="least-int64"),
-            pytest.param(torch.tensor([0, 1, 1]).bool(), ["torch.bool"], id="bool"),
-            pytest.param(torch.arange(3).half(), ["torch.float16"], id="float16"),
-            pytest.param(torch.arange(3).bfloat16(), ["torch.bfloat16"], id="bfloat16"),
-            pytest.param(torch.arange(3) + 0j, ["torch.complex64"], id="complex"),
-            pytest.param([0, 1, 2], ["list"], id="list"),
-            pytest.param(3, ["int"], id="int"),
-            pytest.param(None, ["NoneType"], id="None"),
-        ],
-    )
-    def test_positions(self, positions, words):
-        refused("positions", words, lambda: rotary(torch.ones(3, 4), positions))
-
-    def test_values_are_not_read_inside_a_transform(self):
-        """There a NaN flows through, as torch's own functions let it; the rest still counts."""
-        bad = torch.full((2, 3, 4), nan)
-        assert torch.func.vmap(lambda x: rotary(x, torch.arange(3)))(bad).isnan().all()
-        refused("x", ["(3, 5)"], lambda: torch.func.vmap(lambda x: rotary(x, torch.arange(3)))(
-            torch.ones(2, 3, 5)))  # fmt: skip
+    @pytest.mark.parametrize("p", [2**53 + 2, -(2**53) - 2, -(2**63)])
+    def test_integer_positions_beyond_float64(self, p):
+        refused("positions", ["beyond", "(1,)"], lambda: rotary(
+            torch.ones(2, 4), torch.tensor([0, p])))  # fmt: skip

@@ -537,7 +537,6 @@ NO_TOKENS = {
     "one-axis": torch.ones(5, dtype=torch.float64),
     "no-tokens": torch.ones(0, 5, dtype=torch.float64),
     "no-entries": torch.ones(4, 0, dtype=torch.float64),
-    "no-batch": torch.ones(0, 4, 5, dtype=torch.float64),
     "nan": torch.full((4, 5), nan, dtype=torch.float64),
     "inf": torch.full((4, 5), -inf, dtype=torch.float64),
 }

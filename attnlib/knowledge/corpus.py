@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnlib._inputs import require_between, require_integer
+from attnlib._inputs import require_integer, require_real
 from attnlib.knowledge.files import MASK, PAD
 from attnlib.knowledge.spans import corrupt_name, corrupt_span
 
@@ -94,7 +94,7 @@ def span_batches(
     """
     batch_size = require_integer("batch_size", batch_size, 1)
     most = require_integer("block_size", block_size, 3) - 1
-    require_between("names", names, 0, 1)
+    require_real("names", names, least=0, most=1)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(mixed_seed(seed, step, 1))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnlib._inputs import require_between, require_choice, require_classes, require_integer
+from attnlib._inputs import require_choice, require_classes, require_integer, require_real
 from attnlib.positions import rotary
 from attnlib.synthesizer import SynthesizerAttention
 from attnlib.transformer import MultiHeadAttention
@@ -91,7 +91,7 @@ class GPT(nn.Module):
         self.n_head = require_integer("n_head", n_head, 1)
         self.n_embd = require_integer("n_embd", n_embd, 1)
         self.attention = require_choice("attention", attention, VARIANTS)
-        dropout = require_between("dropout", dropout, 0, 1)
+        dropout = require_real("dropout", dropout, least=0, most=1)
         if n_embd % n_head:
             raise ValueError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
         if attention == "rotary" and (n_embd // n_head) % 2:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from attnlib._inputs import require_integer, require_positive, require_real
+from attnlib._inputs import require_integer, require_real
 from attnlib.knowledge.corpus import Batches, mixed_seed
 from attnlib.knowledge.files import write_atomically
 from attnlib.knowledge.gpt import GPT
@@ -82,8 +82,8 @@ def train(
     checkpoint_every = require_integer("checkpoint_every", checkpoint_every, 1)
     warmup = require_integer("warmup", warmup, 0)
     seed = require_integer("seed", seed, 0)
-    require_positive("learning_rate", learning_rate)
-    require_real("weight_decay", weight_decay, 0)
+    require_real("learning_rate", learning_rate, above=0)
+    require_real("weight_decay", weight_decay, least=0)
     device = next(model.parameters()).device
     groups = [
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": weight_decay},

@@ -1,0 +1,30 @@
+"""What several test files share."""
+
+import pytest
+import torch
+
+DTYPES = [torch.float32, torch.float64]
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+close = torch.testing.assert_close
+# Forward mode makes torch import a file of its own that still uses a deprecated function.
+forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+def eps(dtype):
+    return torch.finfo(dtype).eps
+
+
+def refused(name, words, call):
+    """A ValueError that begins with the name of the argument and holds every word."""
+    with pytest.raises(ValueError, match=rf"^{name} ") as error:
+        call()
+    missing = [word for word in words if word not in str(error.value)]
+    assert not missing, f"{missing} not in: {error.value}"
+
+
+def each_once(names, *lists):
+    """Every value of each list at least once, in as many cases as the longest list has."""
+    cases = [tuple(v[i % len(v)] for v in lists) for i in range(max(map(len, lists)))]
+    return pytest.mark.parametrize(
+        names, cases, ids=lambda v: getattr(v, "__name__", None) or str(v)
+    )

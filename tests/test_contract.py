@@ -1,0 +1,649 @@
+"""The contract of every public function of tensors, said once: each has a row in ROWS.
+
+A row names what the entries of each tensor are, and good and bad values of the other arguments.
+The axes are read from the annotations. What does not apply to a function is named with a reason.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from helpers import close, forward_mode
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+import attnlib
+from attnlib.bilinear import (
+    bilinear_gradient,
+    low_rank_factors,
+    projection_gradients,
+    unidentifiable,
+)
+from attnlib.entropy import entropy, entropy_from_logits, rectified
+from attnlib.lookup import averaging_query, sample_keys, subspace_projector
+from attnlib.ordering import line_integral, majorizes, segment_integrand
+from attnlib.positions import rotary
+from attnlib.scaling import score_saturation
+from attnlib.smooth_max import boltzmann_max, mellowmax, p_norm_max, smooth_abs, smooth_max
+from attnlib.softmax import (
+    jacobian_from_weights,
+    jacobian_norm_bounds,
+    softmax_jacobian,
+    softmax_vjp,
+)
+from attnlib.synthesizer import SynthesizerAttention, tile_factors
+from attnlib.transformer import (
+    MultiHeadAttention,
+    TransformerLayer,
+    attention,
+    smoothed_cross_entropy,
+)
+from attnlib.two_heads import attention_weights, averaging_condition, weight_gap
+
+nan, inf = math.nan, math.inf
+
+# Lengths of the axes: all different within a function, and a second set for a second compilation.
+SIZES = {"n": 5, "m": 4, "d": 6, "d_k": 3, "d_v": 2, "d_model": 6, "a": 2, "c": 3, "K": 4}
+LARGER = SIZES | {"n": 7, "m": 5, "d": 8, "d_k": 4, "d_v": 3, "a": 3, "c": 4, "K": 6}
+
+
+# -- what a tensor may hold ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Entries of a tensor: how good ones are made, and what is refused."""
+
+    make: Callable[..., Tensor]
+    values: Callable[[Tensor], Iterator[Tensor]]  # good ones with some entries spoilt
+    refused_dtypes: tuple[torch.dtype, ...] = (
+        torch.int64, torch.bool, torch.half, torch.bfloat16, torch.complex64,
+    )  # fmt: skip
+    # From any real numbers to such entries: a difference quotient must not leave the simplex.
+    free: Callable[[Tensor], Tensor] | None = lambda x: x
+
+    @property
+    def is_float(self) -> bool:
+        return self.free is not None
+
+
+def spoilt(x: Tensor, *values: float) -> Iterator[Tensor]:
+    """x with its first entry replaced, which no mask hides."""
+    for value in values:
+        bad = x.clone()
+        bad.view(-1)[0] = value
+        yield bad
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def some_true(*shape: int) -> Tensor:
+    mask = torch.rand(*shape) < 0.7
+    mask[..., 0] = True  # else a row may have nothing to attend to
+    return mask
+
+
+def in_turn(*shape: int) -> Tensor:
+    return torch.arange(math.prod(shape)).reshape(shape) % SIZES["K"]
+
+
+real = Kind(normal, lambda x: spoilt(x, nan, inf, -inf))
+positive = Kind(lambda *b: 0.1 + torch.rand(b).double(), lambda x: spoilt(x, nan, inf, -1e-300))
+logit = Kind(lambda *b: 2 * normal(*b), lambda x: iter([*spoilt(x, nan, inf), 0 * x - inf]))
+law = Kind(
+    lambda *b: torch.softmax(normal(*b), -1),
+    lambda x: iter([*spoilt(x, nan, inf, -inf, -0.1), x * 1.001, x * 0.999, x - 1, 0 * x]),
+    free=lambda x: torch.softmax(x, -1),
+)
+fraction = Kind(
+    lambda *b: 0.1 + 0.8 * torch.rand(b).double(), lambda x: spoilt(x, nan, inf, -0.1, 1.1)
+)
+whole_dtypes = (torch.float64, torch.int32, torch.bool)
+label = Kind(in_turn, lambda x: spoilt(x, -1, SIZES["K"]), whole_dtypes, free=None)
+mask = Kind(some_true, lambda x: iter(()), (torch.float32, torch.uint8, torch.int64), free=None)
+position = Kind(
+    lambda *b: 10 * torch.rand(*b).double(),
+    lambda x: spoilt(x, nan, inf, -inf, 2.0**54, -(2.0**54)),
+    (torch.half, torch.bfloat16, torch.bool, torch.complex64),
+    free=None,
+)
+
+# -- good and bad values of the other arguments: the first is good ---------------------------
+
+NO_NUMBERS = (nan, inf, -inf, True, "1", None, [1.0], 1 + 0j, torch.tensor(1.0), 10**400)
+NO_INTEGERS = (1.0, 1.5, nan, inf, True, "1", None, [1], torch.tensor(1.0))
+FLAG = (0, 1, None, "yes", torch.tensor(True))
+POSITIVE = (*NO_NUMBERS, 0, -0.0, -1)
+# As float32 the last ones are 0 or infinite.
+IN_FLOAT32 = (*POSITIVE, 1e-50, 7e-46, 3.5e38, 1e300)
+SIZE = (*NO_INTEGERS, 0, -2)
+INDEX = (*NO_INTEGERS, -1, SIZES["m"])
+
+
+# -- rows ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A function, or a module whose options are those of its constructor."""
+
+    f: Callable[..., Any]
+    tensors: dict[str, Kind]
+    options: dict[str, tuple[Any, tuple[Any, ...]]] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()  # tensors that may be None
+    shared: tuple[str, ...] = ()  # tensors given once for a whole batch
+    also_called: dict[str, str] = field(default_factory=dict)  # by messages of what it is made of
+    may_be_empty: tuple[str, ...] = ()  # axes
+    shown: Callable[[Any], Any] = lambda result: result  # what of a result is determined
+    without: dict[str, str] = field(default_factory=dict)  # part → why it does not apply
+    case: str = ""  # tells the rows of one function apart
+
+    @property
+    def name(self) -> str:
+        return f"{self.f.__name__}-{self.case}" if self.case else self.f.__name__
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        return self.f.forward if isinstance(self.f, type) else self.f
+
+    @property
+    def has_dim(self) -> bool:
+        return "dim" in inspect.signature(self.call).parameters
+
+    def named(self, name: str) -> str:
+        return rf"({name}|{self.also_called[name]})\b" if name in self.also_called else rf"{name}\b"
+
+    def axes(self, name: str) -> list[str]:
+        """The axes of a tensor as annotated, a lone *b with dim being a row."""
+        annotation = str(inspect.signature(self.call).parameters[name].annotation)
+        axes = re.search(r"Tensor, ['\"]([^'\"]*)", annotation)[1].split()
+        return [*axes, "n"] if self.has_dim and len(axes) == 1 else axes
+
+    def trailing(self, name: str) -> list[str]:
+        return [axis.lstrip("#") for axis in self.axes(name) if axis[0] != "*" and axis != "batch"]
+
+    def batched(self, name: str) -> bool:
+        return name not in self.shared and self.axes(name)[0].startswith(("*", "batch"))
+
+    @property
+    def batches(self) -> list[tuple[int, ...]]:
+        first = self.axes(next(iter(self.tensors)))[0]
+        return {"*": [(), (3,), (2, 3), (0,), (2, 0)], "b": [(1,), (3,), (0,)]}.get(first[0], [()])
+
+    def draw(self, *b: int, sizes: dict[str, int] = SIZES) -> dict[str, Tensor]:
+        """Good tensors with the leading axes b, drawn from fixed seeds."""
+        torch.manual_seed(1)
+        return {
+            name: kind.make(
+                *(b if self.batched(name) else ()), *map(sizes.get, self.trailing(name))
+            )
+            for name, kind in self.tensors.items()
+        }
+
+    def bind(self, dtype: torch.dtype | None = torch.float64) -> Callable[..., Any]:
+        """The function of its tensors alone."""
+        good = {name: value for name, (value, _) in self.options.items()}
+        if isinstance(self.f, type):
+            torch.manual_seed(2)
+            f = self.f(**good)
+            f = f.to(dtype) if dtype else f
+            return lambda *x: self.shown(f(**dict(zip(self.tensors, x, strict=True))))
+        return lambda *x: self.shown(self.f(**dict(zip(self.tensors, x, strict=True)), **good))
+
+    def refuse(self, option: str, value: Any) -> None:
+        """Call with a bad option, in float32."""
+        good = {name: value for name, (value, _) in self.options.items()} | {option: value}
+        if isinstance(self.f, type):
+            self.f(**good)
+        else:
+            self.f(**{name: lowered(x) for name, x in self.draw(2).items()}, **good)
+
+
+def lowered(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.float64 else x
+
+
+VARIANTS = ("once", "twice")
+
+
+def variant(good: str) -> dict[str, tuple[Any, tuple[Any, ...]]]:
+    return {"variant": (good, ("Once", "", None, 0, ["once"]))}
+
+
+EPS, K = {"eps": (0.01, IN_FLOAT32)}, {"k": (2.0, IN_FLOAT32)}
+LAYER = {"d_model": (6, SIZE), "n_heads": (2, SIZE)}
+VALUES = "its entries decide on the shape or the work, so they must be read"
+SOLVER = {"nan": "the solver itself refuses NaN"}
+GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
+
+ROWS = {
+    row.name: row
+    for row in [
+        Row(softmax_jacobian, {"z": logit}),
+        Row(softmax_vjp, {"y": law, "g": real}),
+        Row(jacobian_from_weights, {"y": law}),
+        Row(jacobian_norm_bounds, {"y": law}),
+        Row(score_saturation, {"S": real}, without=SOLVER),
+        Row(smooth_abs, {"x": real}, K),
+        Row(smooth_max, {"x": real}, K),
+        Row(mellowmax, {"x": real}, K),
+        Row(boltzmann_max, {"x": real}, K),
+        Row(p_norm_max, {"x": positive}, {"k": (2.0, (*IN_FLOAT32, 0.5, 1 - 2**-53))}),
+        Row(entropy, {"p": law}),
+        Row(entropy_from_logits, {"z": logit, "mask": mask}, optional=("mask",)),
+        *[Row(rectified, {"p": law}, EPS | variant(word), case=word) for word in VARIANTS],
+        Row(
+            majorizes,
+            {"p": law, "q": law},
+            without={"derivatives": "the result is a bool", "nan": "the result is a bool"},
+        ),
+        *[
+            Row(
+                segment_integrand,
+                {"p1": law, "p2": law, "t": fraction},
+                {"eps": (0.01, (*NO_NUMBERS, -1, 1e-50, 1e39))} | variant(word),
+                case=word,
+            )
+            for word in VARIANTS
+        ],
+        Row(
+            line_integral,
+            {"p1": law, "p2": law},
+            {"eps": (0.01, (*NO_NUMBERS, -1))} | variant("once"),
+            without=GRAPH | {"derivatives": "a quadrature in NumPy", "nan": VALUES},
+        ),
+        Row(subspace_projector, {"basis": real}),
+        Row(averaging_query, {"k_a": real, "k_b": real}, {"beta": (1.5, NO_NUMBERS)}),
+        Row(
+            sample_keys,
+            {"means": real},
+            {
+                "alpha": (0, (*NO_NUMBERS, -1, -1e-9)),  # 0: a draw is then its mean
+                "heavy": (None, (*(x for x in NO_INTEGERS if x is not None), -1, SIZES["m"])),
+            },
+        ),
+        Row(attention_weights, {"K": real, "q": real}),
+        Row(averaging_condition, dict.fromkeys(["k_a", "k_b", "q_1", "q_2"], real)),
+        Row(weight_gap, {"K": real, "q_1": real, "q_2": real}, {"a": (0, INDEX), "b": (2, INDEX)}),
+        Row(tile_factors, {"P": real, "R": real}, {"n": (5, (*SIZE, 7))}),
+        *[
+            Row(
+                SynthesizerAttention,
+                {"x": real},
+                LAYER
+                | {
+                    "block_size": (8, SIZE),
+                    "kind": (kind, ("Dense", "", None, 0)),
+                    "shared": (False, FLAG),
+                    "causal": (True, FLAG),
+                },
+                case=kind,
+            )
+            for kind in ("dense", "random", "factorized")
+        ],
+        Row(bilinear_gradient, {"X": real, "dS": real, "X2": real}, {"d_k": (4, SIZE)}, ("X2",)),
+        Row(projection_gradients, {"G": real, "W_Q": real, "W_K": real}),
+        Row(
+            unidentifiable,
+            {"W_Q": real, "W_K": real},
+            shown=lambda bases: [N @ N.mT for N in bases],  # the bases are free up to rotations
+            without=GRAPH | {"derivatives": "the bases carry no gradient", "nan": VALUES},
+        ),
+        Row(
+            low_rank_factors,
+            {"W_Q": real, "W_K": real},
+            {"rank": (2, (*SIZE, 4))},
+            shown=lambda factors: factors[0] @ factors[1].mT,  # signs are free
+            without=SOLVER,
+        ),
+        Row(
+            rotary,
+            {"x": real, "positions": position},
+            {"base": (100, (*POSITIVE, 0.5, 1))},
+            may_be_empty=("n",),
+        ),
+        Row(
+            attention,
+            {"Q": real, "K": real, "V": real, "mask": mask},
+            {"scale": (0.7, tuple(x for x in POSITIVE if x is not None))},
+            ("mask",),
+        ),
+        Row(
+            MultiHeadAttention,
+            {"x": real, "memory": real, "mask": mask},
+            LAYER,
+            ("memory", "mask"),
+            shared=("mask",),
+            also_called={"memory": "K|mask"},
+        ),
+        Row(
+            TransformerLayer,
+            {"x": real, "memory": real, "mask": mask, "memory_mask": mask},
+            LAYER | {"d_ff": (5, SIZE), "cross": (True, FLAG), "norm_first": (True, FLAG)},
+            ("memory", "mask", "memory_mask"),
+            shared=("mask", "memory_mask"),
+            also_called={"memory": "K|mask", "memory_mask": "mask"},
+        ),
+        Row(
+            smoothed_cross_entropy,
+            {"logits": real, "target": label},
+            {
+                "smoothing": (0.1, (*NO_NUMBERS, -0.1, 1.1)),
+                "convention": ("K-1", ("k", "", None, 1)),
+            },
+        ),
+    ]
+}
+
+
+# Public functions of tensors without a row, and where they are tested.
+ELSEWHERE = {
+    "Reader": "test_pruning.py; a model of integers",
+    "GPT": "test_knowledge.py; a model of integers",
+}
+
+
+def rows(part: str = "") -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "row", [pytest.param(row, id=name) for name, row in ROWS.items() if part not in row.without]
+    )
+
+
+# -- every function has a row ----------------------------------------------------------------
+
+
+def public_functions_of_tensors() -> Iterator[str]:
+    """Every name in an __all__ that takes a tensor or is a module."""
+    for found in pkgutil.walk_packages(attnlib.__path__, "attnlib."):
+        if found.name.startswith(("attnlib.evidence", "attnlib._")) or "__main__" in found.name:
+            continue
+        module = importlib.import_module(found.name)
+        for name in getattr(module, "__all__", []):
+            f = getattr(module, name)
+            is_module = isinstance(f, type) and issubclass(f, nn.Module)
+            if is_module or (inspect.isfunction(f) and takes_a_tensor(f)):
+                yield name
+
+
+def takes_a_tensor(f: Callable[..., Any]) -> bool:
+    """Whether an argument is a tensor, and none a model."""
+    annotations = [str(p.annotation) for p in inspect.signature(f).parameters.values()]
+    tensors = any(re.match(r"\w+\[Tensor|Tensor", annotation) for annotation in annotations)
+    return tensors and not any("Module" in annotation for annotation in annotations)
+
+
+def test_every_public_function_of_tensors_has_a_row():
+    assert set(public_functions_of_tensors()) == {row.f.__name__ for row in ROWS.values()} | {
+        *ELSEWHERE
+    }
+
+
+@rows()
+def test_a_row_names_every_argument(row):
+    parameters = {*inspect.signature(row.call).parameters} - {"self", "dim"}
+    if isinstance(row.f, type):
+        parameters |= {*inspect.signature(row.f).parameters}
+    assert parameters - {"generator"} == {*row.tensors, *row.options}
+
+
+# -- bad arguments ---------------------------------------------------------------------------
+
+
+@rows()
+@pytest.mark.usefixtures("no_shape_checks")
+def test_bad_tensors_are_named(row):
+    good = row.draw(2) if row.batches != [()] else row.draw()
+    f = row.bind()
+    for name, kind in row.tensors.items():
+        x = good[name]
+        bad = [[0.5, 0.5], "x", *([] if name in row.optional else [None])]
+        bad += [x.to(dtype) for dtype in kind.refused_dtypes]
+        if kind is not mask:  # masks broadcast
+            bad += without_axes(row, name, x)
+        for wrong in [*bad, *kind.values(x)]:
+            with pytest.raises(ValueError, match=rf"^(dim must be an axis of )?{row.named(name)}"):
+                f(*(good | {name: wrong}).values())
+
+
+def without_axes(row: Row, name: str, x: Tensor) -> Iterator[Tensor]:
+    """x with an empty axis, as a single row, and as a number."""
+    axes = row.trailing(name)
+    for i, axis in enumerate(reversed(axes)):
+        if axis not in row.may_be_empty:
+            yield x.narrow(-i - 1, 0, 0)
+    if len(axes) > 1:
+        yield x.reshape(-1)
+    if axes:
+        yield x.reshape(-1)[0]
+
+
+@rows()
+@pytest.mark.usefixtures("no_shape_checks")
+def test_tensors_that_do_not_fit_each_other_are_named(row):
+    good = row.draw(3) if row.batches != [()] else row.draw()
+    f = row.bind()
+    for name, x in list(good.items())[1:]:
+        others = [row.trailing(other) for other in good if other != name]
+        wrong = [x.float()] if row.tensors[name].is_float else []
+        for i, axis in enumerate(reversed(row.trailing(name))):
+            if any(axis in other for other in others):
+                wrong.append(x.narrow(-i - 1, 0, x.shape[-i - 1] - 1))
+        if row.batched(name):
+            wrong.append(x[:2])
+        for bad in wrong:
+            with pytest.raises(ValueError, match=rf"\b{row.named(name)}"):
+                f(*(good | {name: bad}).values())
+
+
+@pytest.mark.parametrize(
+    ("row", "option"),
+    [pytest.param(row, o, id=f"{name}-{o}") for name, row in ROWS.items() for o in row.options],
+)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_bad_options_are_named(row, option):
+    for bad in row.options[option][1]:
+        with pytest.raises(ValueError, match=rf"^{option}\b"):
+            row.refuse(option, bad)
+
+
+# -- axes ------------------------------------------------------------------------------------
+
+
+def each(f: Callable[..., Any], x: dict[str, Tensor], row: Row, b: tuple[int, ...]) -> list[Any]:
+    """The results of every example by itself."""
+    flat = [t.flatten(0, len(b) - 1) if row.batched(name) else t for name, t in x.items()]
+    alone = () in row.batches
+
+    def example(i: int) -> list[Tensor]:
+        return [
+            (t[i] if alone else t[i : i + 1]) if row.batched(name) else t
+            for name, t in zip(x, flat, strict=True)
+        ]
+
+    results = [tree_leaves(f(*example(i))) for i in range(math.prod(b))]
+    return results if alone else [[out[0] for out in result] for result in results]
+
+
+@rows()
+def test_leading_axes_are_a_loop_and_arguments_are_left_alone(row):
+    f = row.bind()
+    small = tree_leaves(f(*row.draw(*row.batches[0]).values()))
+    for b in row.batches:
+        x = row.draw(*b)
+        before = {name: t.clone() for name, t in x.items()}
+        result = tree_leaves(f(*x.values()))
+        close(x, before, atol=0, rtol=0)
+        for out, one in zip(result, small, strict=True):
+            assert out.shape == (*b, *one.shape[len(row.batches[0]) :])
+            assert out.dtype in (torch.float64, torch.bool)
+        if b and math.prod(b):
+            for i, one in enumerate(each(f, x, row, b)):
+                for out, alone in zip(result, one, strict=True):
+                    close(out.flatten(0, len(b) - 1)[i], alone)
+        # Entries that lie apart in memory, and float32.
+        apart = [torch.stack((t, t), -1)[..., 0] for t in x.values()]
+        close(tree_leaves(f(*apart)), result)
+        single = tree_leaves(row.bind(torch.float32)(*map(lowered, x.values())))
+        for out, lower in zip(result, single, strict=True):
+            assert lower.dtype == (torch.float32 if out.dtype == torch.float64 else out.dtype)
+            close(lower.double(), out.double(), atol=1e-4, rtol=1e-4)
+
+
+def along(kind: Kind, dim: int, *shape: int) -> Tensor:
+    """Entries that are good along an axis."""
+    torch.manual_seed(1)
+    order = [i for i in range(len(shape)) if i != dim % len(shape)]
+    x = kind.make(*(shape[i] for i in order), shape[dim])
+    return x.movedim(-1, dim)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.has_dim])
+@pytest.mark.usefixtures("no_shape_checks")
+def test_dim_names_the_axis(name):
+    row = ROWS[name]
+    first, kind = next(iter(row.tensors.items()))
+    good = {option: value for option, (value, _) in row.options.items()}
+    for dim in (0, 1, 2, -1, -2, -3):
+        x = along(kind, dim, 3, 4, 2)
+        close(row.f(x, **good, dim=dim), row.f(x.movedim(dim, -1), **good))
+    for bad in (3, -4, 1.0, True, None, "0", (0, 1)):
+        with pytest.raises(ValueError, match=r"^dim must be an axis of .*\(3, 4, 2\)"):
+            row.f(x, **good, dim=bad)
+    with pytest.raises(ValueError, match=rf"^{first} must have at least one entry along axis 0"):
+        row.f(x[:0], **good, dim=0)
+
+
+# -- derivatives and transforms --------------------------------------------------------------
+
+
+def total(f: Callable[..., Any]) -> Callable[..., Tensor]:
+    """One number from all results, in which no two entries count alike."""
+
+    def sums(*x: Tensor) -> Tensor:
+        results = [out for out in tree_leaves(f(*x)) if out.is_floating_point()]
+        return sum(
+            (out.flatten().sin() * torch.arange(1, out.numel() + 1)).sum() for out in results
+        )
+
+    return sums
+
+
+@rows("derivatives")
+def test_first_and_second_derivatives(row):
+    f, x = row.bind(), row.draw(*row.batches[0])
+    kinds = list(row.tensors.values())
+    moving = [i for i, kind in enumerate(kinds) if kind.is_float]
+    fixed = list(x.values())
+
+    def through(*z: Tensor) -> Any:
+        x = list(fixed)
+        for i, t in zip(moving, z, strict=True):
+            x[i] = kinds[i].free(t)
+        return total(f)(*x)
+
+    z = [torch.log(fixed[i]) if kinds[i] is law else fixed[i] for i in moving]
+    z = [t.detach().requires_grad_() for t in z]
+    assert torch.autograd.gradcheck(through, z, fast_mode=True)
+    assert torch.autograd.gradgradcheck(through, z, fast_mode=True)
+
+
+@rows("vmap")
+@forward_mode
+def test_transforms(row):
+    f, inner = row.bind(), row.batches[0]
+    x = row.draw(3, *inner)
+    over = tuple(0 if row.batched(name) else None for name in x)
+    if row.batches == [()]:
+        return
+    mapped = torch.func.vmap(f, in_dims=over, randomness="same")(*x.values())
+    rows_alone = each_index(f, x, over)
+    for out, *alone in zip(tree_leaves(mapped), *rows_alone, strict=True):
+        close(out, torch.stack(alone))
+    if "derivatives" in row.without:
+        return
+    moving = tuple(i for i, kind in enumerate(row.tensors.values()) if kind.is_float)
+    grad = torch.func.grad(total(f), argnums=moving)
+    mapped = torch.func.vmap(grad, in_dims=over, randomness="same")(*x.values())
+    for out, *alone in zip(mapped, *each_index(grad, x, over), strict=True):
+        close(out, torch.stack(alone))
+    one = [t[0] if over[i] == 0 else t for i, t in enumerate(x.values())]
+    slopes = grad(*one)
+    steps = [torch.ones_like(one[i]).cumsum(-1) for i in moving]
+
+    def of_moving(*z: Tensor) -> Tensor:
+        x = list(one)
+        for i, t in zip(moving, z, strict=True):
+            x[i] = t
+        return total(f)(*x)
+
+    _, forward = torch.func.jvp(of_moving, tuple(one[i] for i in moving), tuple(steps))
+    close(forward, sum((a * b).sum() for a, b in zip(slopes, steps, strict=True)))
+
+
+def each_index(f: Callable[..., Any], x: dict[str, Tensor], over: tuple) -> list[Any]:
+    n = next(iter(x.values())).shape[0]
+    return [
+        tree_leaves(f(*(t[i] if d == 0 else t for t, d in zip(x.values(), over, strict=True))))
+        for i in range(n)
+    ]
+
+
+@rows("nan")
+@pytest.mark.usefixtures("no_shape_checks")
+def test_inside_a_transform_values_flow_and_dtypes_are_refused(row):
+    f, x = row.bind(), row.draw(2, *row.batches[0])
+    over = tuple(0 if row.batched(name) else None for name in x)
+    first = next(iter(x))
+    bad = x | {first: torch.full_like(x[first], nan)}
+    mapped = torch.func.vmap(f, in_dims=over, randomness="same")
+    for out in tree_leaves(mapped(*bad.values())):
+        assert out.isnan().any()
+    with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64"):
+        mapped(*(x | {first: x[first].long()}).values())
+
+
+@rows("compile")
+@pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+def test_compiles_for_several_lengths_without_graph_breaks(row):
+    torch._dynamo.reset()
+    f = row.bind()
+    compiled = torch.compile(f, fullgraph=True, dynamic=True, backend="eager")
+    fixed = {"d_model": SIZES["d_model"]} if isinstance(row.f, type) else {}
+    b = row.batches[-1] and (2,)
+    for sizes in (SIZES, LARGER | fixed):
+        x = row.draw(*b, sizes=sizes).values()
+        close(tree_leaves(compiled(*x)), tree_leaves(f(*x)))
+
+
+@pytest.fixture
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@rows("meta")
+@pytest.mark.usefixtures("no_shape_checks", "double_by_default")
+def test_without_values_shapes_and_dtypes_still_count(row):
+    x = row.draw(*(row.batches[-1] and (2,)))
+    results = tree_leaves(row.bind()(*x.values()))
+    first = next(iter(x))
+    for place in ("meta", "fake"):
+        with FakeTensorMode() if place == "fake" else torch.device("meta"):
+            f = row.bind(dtype=None)
+            empty = {n: torch.empty(t.shape, dtype=t.dtype) for n, t in x.items()}
+            found = tree_leaves(f(*empty.values()))
+            for out, expected in zip(found, results, strict=True):
+                assert (out.shape, out.dtype) == (expected.shape, expected.dtype)
+            with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64"):
+                f(*(empty | {first: empty[first].long()}).values())
