@@ -11,7 +11,7 @@ from attnlib.positions import rotary
 from attnlib.synthesizer import SynthesizerAttention
 from attnlib.transformer import MultiHeadAttention
 
-__all__ = ["GPT", "VARIANTS", "turned_heads"]
+__all__ = ["GPT", "VARIANTS"]
 
 VARIANTS = ("vanilla", "synthesizer", "rotary")
 
