@@ -99,8 +99,8 @@ def main(topic: str) -> None:
         traceback.print_exception(error)
         sys.exit(1)
     held = len(set(CLAIM.findall(path.read_text(encoding="utf-8")))) - len(left_out)
-    print(f"{held} claims hold", end="")
-    print(*(f"; left to `make test`: {' '.join(left_out)}" for _ in left_out[:1]))
+    rest = f", left to `make test`: {' '.join(left_out)}" if left_out else ""
+    print(f"claims that hold: {held}{rest}")
 
 
 if __name__ == "__main__":
