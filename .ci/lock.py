@@ -41,17 +41,15 @@ def resolve(kept: list[str]) -> dict[str, str]:
         subprocess.run([*pip, "-e", ".[dev,lab]"], cwd=ROOT, check=True)
         found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     # 2.13.0+cpu is a build of 2.13.0.
-    return {m["name"]: m["version"].partition("+")[0] for m in found if m["name"] != "attnlib"}
+    ours = ("attnlib", "setuptools", "wheel")  # this package, and what installs it
+    return {m["name"]: m["version"].partition("+")[0] for m in found if m["name"] not in ours}
+
+
+def kept_pins(text: str) -> list[str]:
+    return [pin[0] for line in text.splitlines() if (pin := PIN.match(line)) and pin[3]]
 
 
 if __name__ == "__main__":
     before = LOCK.read_text(encoding="utf-8")
-    LOCK.write_text(
-        renewed(
-            before,
-            resolve(
-                [pin[0] for line in before.splitlines() if (pin := PIN.match(line)) and pin[3]]
-            ),
-        )
-    )
+    LOCK.write_text(renewed(before, resolve(kept_pins(before))), encoding="utf-8")
     print(f"{LOCK.name} is renewed: see `git diff`, then run `make test`")
