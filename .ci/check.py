@@ -126,6 +126,7 @@ def run(stages: list[list[Step]]) -> int:
         for left in running:
             os.killpg(left.process.pid, signal.SIGTERM)
             left.process.wait()
+            left.output.close()
     return 0
 
 
@@ -146,8 +147,9 @@ def start(step: Step) -> Running:
 
 def passed(done: Running) -> bool:
     """Say how a step ended: a line or two if it passed, all it said if not."""
-    done.output.seek(0)
-    said = done.output.read().decode(errors="replace").strip()
+    with done.output:
+        done.output.seek(0)
+        said = done.output.read().decode(errors="replace").strip()
     seconds = f"{time.monotonic() - done.began:.1f} s"
     if done.process.returncode:
         print(f"\n== {done.step.name} FAILED, {seconds}: {done.step.command}\n\n{said}", flush=True)
