@@ -14,6 +14,7 @@ import io
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ CELL = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 CLAIM = re.compile(r"""\bclaim\(\s*["']([\w-]+)""")
+LONG = 4  # seconds of work in one cell, beyond which a quick check is not quick
 # What a cell that was left out cannot have changed.
 FIXED = (ModuleType, FunctionType, type, bool, int, float, complex, str, bytes)
 
@@ -75,8 +77,12 @@ def run(path: Path) -> list[str]:
             continue
         # Blank lines before it give the code the line numbers that it has in the .md.
         code = compile("\n" * (cell.line - 1) + cell.code, str(path), "exec")
+        began = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
             exec(code, space)
+        seconds = time.process_time() - began
+        if seconds > LONG and "import torch" not in cell.code:
+            print(f"{path.name}:{cell.line} takes {seconds:.0f} s: should it have the tag slow?")
     return left_out
 
 
