@@ -33,7 +33,7 @@ book: .venv/.installed  ## build the site into _build/html
 	.venv/bin/jupyter-book build . $(SPHINX) || { rm -rf _build/.doctrees; exit 1; }
 	@echo "Open _build/html/book/index.html"
 
-check: .venv/.installed  ## what is quick, in under a minute; TOPIC=softmax for what is about one topic
+check: .venv/.installed  ## what is quick; TOPIC=softmax for what is about one topic
 	@$(PY) .ci/check.py $(TOPIC)
 	$(STEP) 'all green'
 
