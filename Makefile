@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book test notebooks lab clean help
+.PHONY: book check test new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -33,21 +33,17 @@ book: .venv/.installed  ## build the site into _build/html
 	.venv/bin/jupyter-book build . $(SPHINX) || { rm -rf _build/.doctrees; exit 1; }
 	@echo "Open _build/html/book/index.html"
 
-# The site is built apart from `make book`'s, from nothing: no page of a deleted
-# chapter is left over, and the book you are reading stays as it is.
-SITE := _build/test/_build/html
-test: .venv/.installed  ## everything that must be green
-	$(STEP) '1/4 style: ruff'
-	$(PY) -m ruff check
-	$(PY) -m ruff format --check
-	$(STEP) '2/4 site: every page from scratch, warnings are errors'
-	rm -rf _build/test
-	.venv/bin/jupyter-book build . --path-output _build/test $(SPHINX) --all --quiet
-	$(STEP) '3/4 package, guards and site: pytest'
-	ATTNLIB_SITE=$(SITE) $(PY) -m pytest
-	$(STEP) '4/4 notebooks: every cell run again and compared with its stored output'
-	$(PY) -m pytest --nbval --nbval-current-env -n 2 --dist loadfile notebooks
+check: .venv/.installed  ## what is quick; TOPIC=softmax for what is about one topic
+	@$(PY) .ci/check.py $(TOPIC)
 	$(STEP) 'all green'
+
+test: .venv/.installed  ## everything that must be green
+	@$(PY) .ci/check.py --all
+	$(STEP) 'all green'
+
+new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
+	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }
+	@$(PY) .ci/new.py '$(TOPIC)'
 
 # Run on a copy that replaces the stored notebook only when it is complete: a
 # failing cell loses no outputs. A second run changes nothing: no times are stored,
@@ -72,8 +68,11 @@ $(RUNS): run-%: .venv/.installed
 lab: .venv/.installed-lab  ## open the notebooks in JupyterLab
 	$(PY) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
+lock: .venv/.installed  ## renew constraints.txt
+	@$(PY) .ci/lock.py
+
 clean:  ## remove everything that was made: the site, the virtual environment, caches
-	rm -rf .venv _build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv _build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find attnlib tests book notebooks \( -name __pycache__ -o -name .hypothesis \
 	  -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
@@ -93,7 +92,7 @@ help:  ## this list
 
 .venv/.installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(STEP) 'installing the package, the book and the tests (some minutes the first time)'
-	$(INSTALL) -e '.[book,test]'
+	$(INSTALL) -e '.[dev]'
 	@touch $@
 
 .venv/.installed-lab: .venv/.installed

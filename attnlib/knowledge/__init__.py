@@ -1,5 +1,11 @@
 """Pretraining and knowledge: a small GPT that reads about people and is asked about them."""
 
+from attnlib._extras import needs
+
+with needs("studies", by="attnlib.knowledge"):
+    import click as _click  # noqa: F401
+    import tqdm as _tqdm  # noqa: F401
+
 from attnlib.knowledge.answer import accuracy, choose, greedy_answers
 from attnlib.knowledge.corpus import (
     Alphabet,

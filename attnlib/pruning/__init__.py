@@ -4,6 +4,11 @@ The study of the chapter is a command, ``python -m attnlib.pruning study``; its 
 task are in ``attnlib.pruning.task``.
 """
 
+from attnlib._extras import needs
+
+with needs("studies", by="attnlib.pruning"):
+    import tqdm as _tqdm  # noqa: F401
+
 from attnlib.pruning.heads import AttentionLayer, Block, attention_layers, gate_heads, rescale_heads
 from attnlib.pruning.prune import Pruning, greedy_prune
 from attnlib.pruning.scores import METHODS, gradient_matrices, head_scores

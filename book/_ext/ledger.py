@@ -1,5 +1,8 @@
 """The directive ``{claims-ledger}``: every claim, its verdict and what was seen to fail.
 
+And the role ``{count}``: {count}`chapters`, {count}`claims`, {count}`comparisons` and
+{count}`rejections` are the numbers of them, so that no page has to be told of a new chapter.
+
 Computed at build time from ``attnlib/claims.yml`` and from the records that the claim blocks
 left in the stored outputs of the notebooks. Whatever does not fit together is a warning, and
 the book is built with warnings as errors.
@@ -121,13 +124,38 @@ def chapters(env) -> list[str]:
     return sorted(doc for doc in env.found_docs if doc.startswith("notebooks/"))
 
 
+def count_role(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """How many there are of something, as a word where it is short."""
+    env = inliner.document.settings.env
+    env.note_dependency(str(Path(attnlib.__file__).with_name("claims.yml")))
+    records = [record for doc in chapters(env) for record in stored_records(env.doc2path(doc))]
+    compared = [comparison for record in records for comparison in record["comparisons"]]
+    numbers = {
+        "chapters": len(chapters(env)),
+        "claims": len(load_claims()),
+        "comparisons": len(compared),
+        "rejections": sum(len(comparison["rejects"]) for comparison in compared),
+    }
+    if text not in numbers:
+        message = inliner.reporter.error(f"count: {text!r} is none of {', '.join(numbers)}")
+        return [inliner.problematic(rawtext, rawtext, message)], [message]
+    return [nodes.Text(in_words(numbers[text]))], []
+
+
+def in_words(n: int) -> str:
+    words = "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    words += "fifteen sixteen seventeen eighteen nineteen twenty"
+    return words.split()[n] if n <= 20 else str(n)
+
+
 def outdated(app, env, added, changed, removed) -> list[str]:
-    """Any chapter added, changed or removed: read the ledger again."""
+    """Any chapter added, changed or removed: read the ledger and the counts again."""
     touched = any(doc.startswith("notebooks/") for doc in added | changed | removed)
-    return ["book/claims"] if touched and "book/claims" in env.found_docs else []
+    return sorted({"book/claims", "book/index"} & env.found_docs) if touched else []
 
 
 def setup(app):
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_role("count", count_role)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

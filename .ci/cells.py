@@ -1,0 +1,113 @@
+"""Run the code of a chapter, as its .md has it, in one process: do its claims hold?
+
+    python .ci/cells.py softmax
+
+It starts no kernel, draws nothing and stores nothing, so it is quicker than running the
+notebook, and a traceback shows lines of the .md. It does not compare outputs with the stored
+ones; `make test` does. Cells with the tag `slow`, which train, are left out, and so are the
+cells that use what those would have made. What they leave unchecked is said at the end.
+"""
+
+import ast
+import contextlib
+import io
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CELL = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(?:---\n(?P<options>.*?)^---\n)?(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+CLAIM = re.compile(r"""\bclaim\(\s*["']([\w-]+)""")
+LONG = 4  # seconds of work in one cell, beyond which a quick check is not quick
+# What a cell that was left out cannot have changed.
+FIXED = (ModuleType, FunctionType, type, bool, int, float, complex, str, bytes)
+
+
+class Cell(NamedTuple):
+    line: int  # where the code starts, from 1
+    code: str
+    tags: tuple[str, ...]
+
+
+def cells(text: str) -> Iterator[Cell]:
+    """The code cells of a chapter in MyST Markdown."""
+    for found in CELL.finditer(text):
+        options = yaml.safe_load(found["options"] or "") or {}
+        line = text.count("\n", 0, found.start("code")) + 1
+        yield Cell(line, found["code"], tuple(options.get("tags", ())))
+
+
+def names(code: str) -> tuple[set[str], set[str]]:
+    """The names that some code mentions, and those among them that it binds."""
+    used, bound = set(), set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+            if not isinstance(node.ctx, ast.Load):
+                bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+    return used | bound, bound
+
+
+def run(path: Path) -> list[str]:
+    """Run every cell that can be run; the ids of the claims that were left out."""
+    text = path.read_text(encoding="utf-8")
+    space: dict[str, Any] = {"__name__": "__main__", "display": lambda *shown, **options: None}
+    missing: set[str] = set()  # names that cells left out would have made or changed
+    left_out = []
+    for cell in cells(text):
+        used, bound = names(cell.code)
+        if "slow" in cell.tags or used & missing:
+            left_out += CLAIM.findall(cell.code)
+            missing |= bound | {n for n in used if not isinstance(space.get(n, 0), FIXED)}
+            continue
+        # Blank lines before it give the code the line numbers that it has in the .md.
+        code = compile("\n" * (cell.line - 1) + cell.code, str(path), "exec")
+        began = time.process_time()
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(code, space)
+        seconds = time.process_time() - began
+        if seconds > LONG and "import torch" not in cell.code:
+            print(f"{path.name}:{cell.line} takes {seconds:.0f} s: should it have the tag slow?")
+    return left_out
+
+
+def main(topic: str) -> None:
+    path = ROOT / "notebooks" / f"{topic}.md"
+    sys.path.insert(0, str(ROOT))
+    os.chdir(path.parent)  # as Jupyter does
+    os.environ["MPLBACKEND"] = "agg"
+    import matplotlib.pyplot as plt
+
+    plt.show = lambda: plt.close("all")
+    try:
+        left_out = run(path)
+    except Exception as error:
+        # From the chapter on: how it came to be run is of no interest.
+        frames = traceback.walk_tb(error.__traceback__)
+        ours = sum(1 for frame, _ in frames if frame.f_code.co_filename == __file__)
+        for _ in range(ours):
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        traceback.print_exception(error)
+        sys.exit(1)
+    held = len(set(CLAIM.findall(path.read_text(encoding="utf-8")))) - len(left_out)
+    rest = f", left to `make test`: {' '.join(left_out)}" if left_out else ""
+    print(f"claims that hold: {held}{rest}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,164 @@
+"""The steps of `make check` and of `make test`: cheap before dear, two side by side.
+
+    python .ci/check.py              what is quick: style, types, quick tests, guards
+    python .ci/check.py softmax      what belongs to one topic, its claim blocks included
+    python .ci/check.py --all        everything
+
+Each step that passes is a line. The first that fails ends the others, and what it said comes
+last. Two steps at a time, since that is what most machines for tests have; each has one thread.
+"""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+SIDE_BY_SIDE = 2
+PYTEST = "python -m pytest -x --no-header --tb=short"
+TWO_WORKERS = f"-n {SIDE_BY_SIDE} --dist worksteal"
+SITE = "_build/test/_build/html"
+CONTRACT, GUARDS = "tests/test_contract.py", "tests/test_notebooks.py"
+
+
+class Step(NamedTuple):
+    name: str
+    command: str  # for a shell in which `python` is this one
+
+
+class Running(NamedTuple):
+    step: Step
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    began: float
+
+
+# -- which steps there are ---------------------------------------------------------------------
+
+
+STYLE = Step("style", "ruff check && ruff format --check")
+TYPES = Step("types", "mypy")
+
+
+def quick() -> list[list[Step]]:
+    """What can fail in under a minute: nothing that trains, no page, no notebook."""
+    rest = f"--ignore={GUARDS} --ignore=tests/test_site.py"
+    return [
+        [STYLE],
+        [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
+        [Step("quick tests", f"{PYTEST} -m 'not slow' {rest} {TWO_WORKERS}")],
+    ]
+
+
+def one_topic(topic: str) -> list[list[Step]]:
+    """Style, types, and what bears the topic's name: its tests, guards and claim blocks."""
+    own = [f"attnlib/{topic}.py", f"attnlib/{topic}", f"tests/{topic}"]
+    own += [f"tests/{test.name}" for test in sorted((ROOT / "tests").glob(f"test_{topic}*.py"))]
+    own = [path for path in own if (ROOT / path).exists()]
+    chapter = (ROOT / "notebooks" / f"{topic}.md").exists()
+    if not topic.isidentifier() or not (own or chapter):
+        sys.exit(f"There is no topic {topic!r}. There are: {' '.join(topics())}")
+    # Rows of the contract carry the names of functions, guards that of the chapter.
+    which = " or ".join([topic, "every_chapter", *public_names(ROOT / f"attnlib/{topic}.py")])
+    own += [path for path in (CONTRACT, GUARDS) if (ROOT / path).exists()]
+    tests = Step("tests and guards", f"{PYTEST} -m 'not slow' -k '{which}' {' '.join(own)}")
+    cells = [Step("claim blocks", f"python .ci/cells.py {topic}")] if chapter else []
+    return [[STYLE], [TYPES, tests, *cells]]
+
+
+def everything() -> list[list[Step]]:
+    """What must be green. A chapter that trains takes longest, so it starts first."""
+    text = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.md")}
+    longest = sorted(text, key=lambda t: (text[t].count("slow]"), len(text[t])), reverse=True)
+    # The site is built apart from `make book`'s, from nothing: no page of a deleted chapter is
+    # left over, and the book you are reading stays as it is. Warnings are errors.
+    build = "jupyter-book build . --path-output _build/test -n -W --keep-going --all --quiet"
+    site = f"rm -rf _build/test && {build} && {PYTEST} tests/test_site.py"
+    nbval = f"{PYTEST} --nbval --nbval-current-env"
+    return [
+        [STYLE],
+        [TYPES],
+        [Step("package and guards", f"{PYTEST} --ignore=tests/test_site.py {TWO_WORKERS}")],
+        [Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
+    ]
+
+
+def topics() -> list[str]:
+    """Every word that `make check TOPIC=` takes."""
+    names = {path.stem for path in ROOT.glob("notebooks/*.md")}
+    names |= {path.stem for path in ROOT.glob("attnlib/[!_.]*") if path.suffix in ("", ".py")}
+    return sorted(names)
+
+
+def public_names(module: Path) -> list[str]:
+    """The names in a module's __all__, read without importing it."""
+    if not module.exists():
+        return []
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+# -- how they are run --------------------------------------------------------------------------
+
+
+def run(stages: list[list[Step]]) -> int:
+    """Run stage after stage; within one, two steps at a time. 1 at the first that fails."""
+    running: list[Running] = []
+    try:
+        for stage in stages:
+            waiting = list(stage)
+            while waiting or running:
+                while waiting and len(running) < SIDE_BY_SIDE:
+                    running.append(start(waiting.pop(0)))
+                time.sleep(0.05)
+                for done in [r for r in running if r.process.poll() is not None]:
+                    running.remove(done)
+                    if not passed(done):
+                        return 1
+    finally:
+        for left in running:
+            os.killpg(left.process.pid, signal.SIGTERM)
+            left.process.wait()
+            left.output.close()
+    return 0
+
+
+def start(step: Step) -> Running:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    output = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the step)
+    process = subprocess.Popen(
+        ["bash", "-c", step.command],
+        cwd=ROOT,
+        env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "ATTNLIB_SITE": SITE},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # so that it can be ended with all that it started
+    )
+    return Running(step, process, output, time.monotonic())
+
+
+def passed(done: Running) -> bool:
+    """Say how a step ended: a line or two if it passed, all it said if not."""
+    with done.output:
+        done.output.seek(0)
+        said = done.output.read().decode(errors="replace").strip()
+    seconds = f"{time.monotonic() - done.began:.1f} s"
+    if done.process.returncode:
+        print(f"\n== {done.step.name} FAILED, {seconds}: {done.step.command}\n\n{said}", flush=True)
+        return False
+    print(f"== {done.step.name}, {seconds}", said.rpartition("\n")[2], sep="\n", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    argument = " ".join(sys.argv[1:])
+    steps = everything() if argument == "--all" else one_topic(argument) if argument else quick()
+    sys.exit(run(steps))

@@ -1,0 +1,221 @@
+"""The scripts behind `make check`, `make new` and `make lock`, on copies of the tree."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
+
+
+def load(script):
+    spec = importlib.util.spec_from_file_location(f"ci_{script}", ROOT / ".ci" / f"{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+cells, check, lock = load("cells"), load("check"), load("lock")
+
+
+def run(tree, *command):
+    environment = os.environ | {"PYTHONPATH": str(tree)}
+    return subprocess.run(
+        [sys.executable, *command], cwd=tree, env=environment, capture_output=True, text=True
+    )
+
+
+# -- make check --------------------------------------------------------------------------------
+
+
+def shell_steps(*commands):
+    return [check.Step(f"step {i}", command) for i, command in enumerate(commands)]
+
+
+def test_steps_of_a_stage_pass_with_their_last_line(capsys):
+    assert check.run([shell_steps("echo one; echo two"), shell_steps("echo three")]) == 0
+    assert re.sub(r"\d+\.\d", "0.0", capsys.readouterr().out) == (
+        "== step 0, 0.0 s\ntwo\n== step 0, 0.0 s\nthree\n"
+    )
+
+
+def test_the_first_failure_ends_the_rest_and_comes_last(tmp_path, capsys):
+    late = tmp_path / "late"
+    slow = f"sleep 20; touch {late}"
+    stages = [
+        shell_steps(slow, "echo first; echo 'what is wrong' >&2; exit 3"),
+        shell_steps("true"),
+    ]
+    assert check.run(stages) == 1
+    said = capsys.readouterr().out
+    assert "step 1 FAILED" in said
+    assert said.endswith("first\nwhat is wrong\n")
+    assert not late.exists()
+
+
+def test_an_unknown_topic_is_refused_with_those_that_are_known():
+    with pytest.raises(SystemExit, match=r"no topic 'sofmax'.*\bsoftmax\b"):
+        check.one_topic("sofmax")
+    with pytest.raises(SystemExit):
+        check.one_topic("softmax; true")
+
+
+def test_a_topic_selects_its_functions_in_the_contract():
+    (_, tests, blocks) = check.one_topic("softmax")[-1]
+    assert "'softmax or every_chapter or" in tests.command
+    assert "softmax_vjp" in tests.command
+    assert "attnlib/softmax.py tests/test_softmax.py" in tests.command
+    assert blocks.command == "python .ci/cells.py softmax"
+
+
+def test_everything_runs_each_chapter_once():
+    commands = [step.command for stage in check.everything() for step in stage]
+    assert sorted(re.findall(r"notebooks/(\w+)\.ipynb", " ".join(commands))) == CHAPTERS
+
+
+# -- the cells of a chapter ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cells_are_those_that_jupytext_reads(chapter):
+    path = ROOT / "notebooks" / f"{chapter}.md"
+    expected = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
+    found = list(cells.cells(path.read_text(encoding="utf-8")))
+    assert [c.code.strip("\n") for c in found] == [c.source.strip("\n") for c in expected]
+    assert [list(c.tags) for c in found] == [c.metadata.get("tags", []) for c in expected]
+
+
+CHAPTER = """# T
+
+```{code-cell} ipython3
+from attnlib.evidence import claim
+a, model = [1], [0]
+```
+
+```{code-cell} ipython3
+---
+tags: [slow]
+---
+model.append(1)
+b = 2
+raise AssertionError("this is left to make test")
+```
+
+```{code-cell} ipython3
+with claim("quick", says="one is one") as c:
+    c.agrees("one", a[0], WANTED, rejects={"two": 2})
+```
+
+```{code-cell} ipython3
+trained = model[-1]
+```
+
+```{code-cell} ipython3
+with claim("trained", says="it learns") as c:
+    c.agrees("one", trained, 1, rejects={"two": 2})
+```
+"""
+
+
+def test_cells_that_use_what_a_slow_cell_changes_are_left_out(tmp_path):
+    path = tmp_path / "t.md"
+    path.write_text(CHAPTER.replace("WANTED", "1"))
+    assert cells.run(path) == ["trained"]
+
+
+def test_a_failing_block_names_the_line_of_the_chapter(tmp_path):
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "t.md").write_text(CHAPTER.replace("WANTED", "3"))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, ".ci/cells.py", "t"]
+    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert 't.md", line 19, in <module>' in said.stderr
+    assert "cells.py" not in said.stderr
+    assert said.stderr.strip().rpartition("\n")[2].startswith("attnlib.evidence.errors.ClaimError")
+
+
+# -- make new ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of what is edited by hand, and of nothing that was made."""
+    made = [".git", ".venv", "_build", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info"]
+    made = shutil.ignore_patterns(*made, "*-study*")
+    shutil.copytree(ROOT, tmp_path / "tree", ignore=made)
+    return tmp_path / "tree"
+
+
+def contents(tree):
+    return {
+        p.relative_to(tree): p.read_bytes()
+        for p in tree.rglob("*")
+        if p.is_file() and not {"__pycache__", ".ruff_cache", ".hypothesis"} & {*p.parts}
+    }
+
+
+@pytest.mark.slow
+def test_a_new_topic_is_green(tree):
+    said = run(tree, ".ci/new.py", "masks")
+    assert said.returncode == 0, said.stderr
+    assert "TOPIC=masks" in said.stdout
+    assert run(tree, "-m", "ruff", "check").returncode == 0
+    assert run(tree, "-m", "ruff", "format", "--check").returncode == 0
+    assert run(tree, ".ci/cells.py", "masks").stdout == "claims that hold: 1\n"
+    paths = ["attnlib/masks.py", "tests/test_masks.py", check.GUARDS]
+    paths += [check.CONTRACT] if (tree / check.CONTRACT).exists() else []
+    said = run(tree, "-m", "pytest", "-x", "-k", "masks or every_chapter or every_public", *paths)
+    assert said.returncode == 0, said.stdout
+
+
+@pytest.mark.slow
+def test_a_topic_that_does_not_run_leaves_nothing_behind(tree):
+    template = tree / ".ci" / "new" / "TOPIC.md"
+    template.write_text(
+        template.read_text().replace("## The example", "```{code-cell}\n1 / 0\n```")
+    )
+    before = contents(tree)
+    said = run(tree, ".ci/new.py", "masks")
+    assert said.returncode != 0
+    assert "ZeroDivisionError" in said.stderr
+    assert contents(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("softmax", "taken by notebooks/softmax.md attnlib/softmax.py"),
+        ("evidence", "taken by attnlib/evidence tests/evidence"),
+        *((name, "one word is needed") for name in ("Masks", "my-masks", "2d", "", "_x", "class")),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_refused(name, message):
+    said = run(ROOT, ".ci/new.py", name)
+    assert said.returncode != 0
+    assert message in said.stderr
+
+
+# -- make lock -----------------------------------------------------------------------------------
+
+
+def test_a_renewed_lock_keeps_its_head_and_the_pins_with_a_comment():
+    before = "# head\nb==1\nold==1\ntorch==2.13.0  # kept: why\n"
+    found = {"torch": "2.14.0", "b": "2", "A_c": "3"}
+    assert lock.kept_pins(before) == ["torch==2.13.0  # kept: why"]
+    assert lock.renewed(before, found) == "# head\nA_c==3\nb==2\ntorch==2.13.0  # kept: why\n"
+
+
+def test_the_lock_pins_the_package_of_every_line():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not (line.startswith("#") or lock.PIN.match(line))] == []
+    names = [lock.normal(lock.PIN.match(line)[1]) for line in lines if not line.startswith("#")]
+    assert names == sorted(set(names))
