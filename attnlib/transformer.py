@@ -112,6 +112,11 @@ class MultiHeadAttention(nn.Module):
     [0.25, 0.25, 0.25, 0.25]
     """
 
+    W_Q: nn.Parameter
+    W_K: nn.Parameter
+    W_V: nn.Parameter
+    W_O: nn.Parameter
+
     def __init__(
         self, d_model: int, n_heads: int, *, causal: bool = False,
         process_heads: ProcessHeads | None = None,

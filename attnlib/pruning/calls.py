@@ -20,6 +20,7 @@ from attnlib.pruning.heads import (
     attention_layers,
     head_matrices,
     owner_of,
+    projections,
 )
 
 __all__ = ["Call", "activation_gradients", "recorded_calls", "require_calls"]
@@ -137,7 +138,7 @@ def activation_gradients(
 
     owner, tensor = owner_of(model, layer, layer.O)
     W_O = head_matrices(layer, layer.O, getattr(owner, tensor))  # transposed, with its gates
-    before = [projected(*pair) for pair in zip(layer[3:6], call.tokens, strict=True)]
+    before = [projected(*pair) for pair in zip(projections(layer), call.tokens, strict=True)]
     process = layer.process_heads or (lambda Q, K, V: (Q, K, V))
     (Q, K, V), pull_back = torch.func.vjp(process, *before)
     _require_outputs(layer, call, V, W_O)

@@ -224,6 +224,13 @@ def rescale_heads(model: nn.Module, factors: Float[Tensor, "L H"]) -> None:
             module.get_parameter(layer.V.bias[0]).narrow(0, layer.V.bias[1], width).mul_(scale)
 
 
+def projections(layer: AttentionLayer) -> tuple[Block, Block, Block]:
+    """Q, K and V of a layer that has all three."""
+    if layer.Q is None or layer.K is None:
+        raise ValueError(f"model has attention without W_Q and W_K: {layer.name!r}")
+    return layer.Q, layer.K, layer.V
+
+
 def parameter_name(model: nn.Module, layer: AttentionLayer, block: Block) -> str:
     """The name in ``model.named_parameters()``, also while the heads are gated."""
     owner, tensor = owner_of(model, layer, block)

@@ -21,6 +21,7 @@ from attnlib.pruning.heads import (
     gate_heads,
     head_matrices,
     parameter_name,
+    projections,
     scale_along,
 )
 
@@ -226,13 +227,14 @@ def _gate_gradients(model: nn.Module, batch: Any, loss: Loss) -> Float[Tensor, "
 
 def _weight_gradients(model: nn.Module, batch: Any, output: Loss) -> list[list[Tensor]]:
     layers, parameters = attention_layers(model), dict(model.named_parameters())
-    names = {f"model.{parameter_name(model, a, block)}" for a in layers for block in a[3:6]}
+    names = {f"model.{parameter_name(model, a, block)}" for a in layers for block in projections(a)}
     whole = {name: parameters[name.removeprefix("model.")].detach() for name in sorted(names)}
     losses = _Losses(model, output)
     G = vmap(grad(lambda p, example: functional_call(losses, p, (example,))),
              in_dims=(None, 0))(whole, batch)  # fmt: skip
-    return [[head_matrices(a, a[i], G[f"model.{parameter_name(model, a, a[i])}"]) for a in layers]
-            for i in (3, 4, 5)]  # fmt: skip
+    found = [[head_matrices(a, block, G[f"model.{parameter_name(model, a, block)}"])
+              for block in projections(a)] for a in layers]  # fmt: skip
+    return [[row[i] for row in found] for i in range(3)]
 
 
 def _activation_gradients(model: nn.Module, batch: Any, output: Loss) -> list[list[Tensor]]:
