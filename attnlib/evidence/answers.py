@@ -31,13 +31,15 @@ def rows(least: int = 1, most: int = 5, low: int = -4, high: int = 4) -> st.Sear
     return entries.map(lambda row: torch.tensor(row, dtype=torch.float64))
 
 
-def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable[[Any], None]]:
+def check_answer(
+    **instance: st.SearchStrategy[Any],
+) -> Callable[[Callable[..., Any]], Callable[[Any], None]]:
     """Make a checker of answers out of a property.
 
     The property takes the reader's answer and one instance, drawn from the named strategies,
     and asserts what must hold. The checker prints that 200 instances (all, if there are fewer)
     did not contradict the answer, or the smallest counterexample found. An answer that raises
-    is contradicted too.
+    is contradicted too. A property that returns something is a TypeError: it must assert.
 
     >>> @check_answer(a=st.integers(0, 99), b=st.integers(0, 99))
     ... def check_sum(add, a, b):
@@ -50,15 +52,18 @@ def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable
       the order must not matter
     """
 
-    def decorate(holds: Callable) -> Callable[[Any], None]:
+    def decorate(holds: Callable[..., Any]) -> Callable[[Any], None]:
         def contradiction(answer: Any, values: dict[str, Any]) -> str | None:
             try:
-                holds(answer, **deepcopy(values))  # an answer may overwrite its arguments
+                returned = holds(answer, **deepcopy(values))  # an answer may overwrite them
             except UnsatisfiedAssumption:  # the property skips this instance
                 raise
             except Exception as error:
                 name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
                 return f"{name}{error}".strip() or "the property does not hold"
+            if returned is not None:  # a truth value that nobody would look at
+                raise TypeError(f"{holds.__name__} must assert what holds and return nothing; "
+                                f"it returned {returned!r}")  # fmt: skip
             return None
 
         def check(answer: Any) -> None:

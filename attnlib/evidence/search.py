@@ -7,6 +7,7 @@ finds the cases worth a second look; fifty digits decide.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from attnlib.evidence.errors import ClaimError
 from attnlib.evidence.find import smallest
 
 __all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs", "search"]
@@ -42,9 +44,9 @@ def laws(least: int = 2, most: int = 512) -> st.SearchStrategy[Law]:
     The extremes of separable functions under linear constraints have this form.
     """
 
-    # Containers are not annotated in what a strategy calls: beartype looks at items at random,
-    # and Hypothesis refuses a strategy that uses the random module.
-    def build(blocks: list) -> tuple:
+    # Items are Any in what a strategy calls: beartype looks at items at random, and Hypothesis
+    # refuses a strategy that uses the random module.
+    def build(blocks: list[Any]) -> tuple[Any, ...]:
         entries = [weight for weight, count in blocks for _ in range(count)][:most]
         entries += entries[-1:] * (least - len(entries))
         return tuple(entries) if any(entries) else (1, *entries[1:])
@@ -54,7 +56,7 @@ def laws(least: int = 2, most: int = 512) -> st.SearchStrategy[Law]:
     return st.lists(st.tuples(_WEIGHTS, counts), min_size=1, max_size=5).map(build)
 
 
-def _moved(law: tuple, moves: list, sharper: bool) -> tuple:
+def _moved(law: tuple[Any, ...], moves: list[Any], sharper: bool) -> tuple[Any, ...]:
     """The law after moves of weight; those that make it sharper go from smaller to larger."""
     entries = list(law)
     for i, j, amount in moves:
@@ -76,11 +78,11 @@ _SCALES = st.sampled_from([1, 10, 10**6, 10**12])  # after scaling, a move can b
 def pairs(least: int = 2, most: int = 512) -> st.SearchStrategy[tuple[Law, Law]]:
     """Two laws on the same points: unrelated, or the second from the first by a few moves."""
 
-    def moved(law: tuple, scale: int, moves: list) -> tuple:
+    def moved(law: tuple[Any, ...], scale: int, moves: list[Any]) -> tuple[Any, ...]:
         law = tuple(scale * weight for weight in law)
         return law, _moved(law, moves, sharper=False)
 
-    def same_length(a: tuple, b: tuple) -> tuple:
+    def same_length(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n = min(len(a), len(b))
         return tuple((law[:n] if any(law[:n]) else (1, *law[1:n])) for law in (a, b))
 
@@ -96,7 +98,7 @@ def flatter_pairs(least: int = 2, most: int = 512) -> st.SearchStrategy[tuple[La
     So any law can be the flatter one, and few pairs are equal.
     """
 
-    def build(law: tuple, scale: int, moves: list, seed: int) -> tuple:
+    def build(law: tuple[Any, ...], scale: int, moves: list[Any], seed: int) -> tuple[Any, ...]:
         law = tuple(scale * weight for weight in law)
         sharper = list(_moved(law, moves, sharper=True))
         random.Random(seed).shuffle(sharper)
@@ -143,20 +145,26 @@ def search(
     precision or, if ``exact``, at 50 digits; or None where its hypotheses do not hold. Every
     case that is close in double precision is decided at 50 digits. Derandomised: the same
     cases every time, until the code changes (Hypothesis also tries numbers that it finds in it).
+
+    Raises:
+        ClaimError: the margin at 50 digits is no number.
     """
     met = 0
 
     def fails(values: dict[str, Any]) -> bool:
         nonlocal met
         rough = margin(False, **values)
-        if rough is not None and rough > NEAR:
+        if rough is not None and NEAR < rough < math.inf:
             met += 1
             return False
         with mpmath.workdps(DIGITS):
             sharp = margin(True, **values)
-            if sharp is not None:
-                met += 1
-            return sharp is not None and sharp < -NOISE
+            if sharp is None:
+                return False
+            if not sharp == sharp:  # nan would count as an instance on which the claim holds
+                raise ClaimError(f"the margin at {DIGITS} digits is {sharp} for {values}")
+            met += 1
+            return bool(sharp < -NOISE)
 
     found = smallest(instance, fails, examples)
     return Search(met, found)
