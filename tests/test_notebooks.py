@@ -69,7 +69,7 @@ def misquotations(text, values):
 
 
 # The excuse of a wrong version that nobody would write, until a chapter has a better one.
-STAND_IN = "a stand-in, to be replaced"
+STAND_IN = "a stand-in"
 STAND_INS = Path(__file__).with_name("stand_ins.txt")
 
 
