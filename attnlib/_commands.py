@@ -1,0 +1,34 @@
+"""What the command lines share: errors in one line, and UTF-8 whatever the platform's default."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["PATH", "Commands", "run"]
+
+PATH = click.Path(path_type=Path)  # that a file is missing is said in one place, on reading
+
+
+class Commands(click.Group):
+    """What a user can cause is told in one line, with exit status 1, and without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from None
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def run(commands: click.Group, module: str) -> None:
+    """Run a command line as ``python -m module``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8")  # ⁇ and □ can be printed
+    commands(prog_name=f"python -m {module}")
