@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["PATH", "Commands", "run"]
+__all__ = ["PATH", "Commands", "gathered", "run"]
 
 PATH = click.Path(path_type=Path)  # that a file is missing is said in one place, on reading
 
@@ -24,6 +27,24 @@ class Commands(click.Group):
             raise click.ClickException(f"{where}{error.strerror or error}") from None
         except ValueError as error:
             raise click.ClickException(str(error)) from None
+
+
+def gathered(
+    name: str, kind: type, options: Sequence[Callable[[Callable], Callable]]
+) -> Callable[[Callable], Callable]:
+    """A decorator: these options reach the command as one argument, a dataclass of this kind."""
+
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def gathering(**given: Any) -> Any:
+            value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+            return command(**given, **{name: value})
+
+        for option in reversed(options):
+            gathering = option(gathering)
+        return gathering
+
+    return decorate
 
 
 def run(commands: click.Group, module: str) -> None:

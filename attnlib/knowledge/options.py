@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import click
 import torch
 
+from attnlib._commands import gathered
 from attnlib._files import require_writable
 from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import Alphabet, Batches
@@ -96,26 +96,10 @@ class Task:
     mixture: tuple[tuple[str, float], ...] = ()
 
 
-def _gathered(name: str, kind: type, options: list[Callable]) -> Callable[[Callable], Callable]:
-    """A decorator: the options reach the command as one argument, a frozen dataclass."""
-
-    def decorate(command: Callable) -> Callable:
-        @functools.wraps(command)
-        def gathering(**given: Any) -> Any:
-            value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-            return command(**given, **{name: value})
-
-        for option in reversed(options):
-            gathering = option(gathering)
-        return gathering
-
-    return decorate
-
-
 def size_options() -> Callable[[Callable], Callable]:
     """The sizes of a model, as ``sizes``."""
     rows = zip(fields(Sizes), astuple(DEFAULT_SIZES), HELP, strict=True)
-    return _gathered("sizes", GivenSizes, [
+    return gathered("sizes", GivenSizes, [
         click.option(f"--{field.name}", type=int, help=f"{text}  [default: {default}, or as read]")
         for field, default, text in rows
     ])  # fmt: skip
@@ -125,7 +109,7 @@ def run_options(
     epochs: int, learning_rate: float, batch_size: int, warmup: int
 ) -> Callable[[Callable], Callable]:
     """The options of a training run, with defaults of its own, as ``run``."""
-    return _gathered("run", Run, [
+    return gathered("run", Run, [
         click.option("--epochs", type=int, default=epochs, help="Times through the corpus."),
         click.option("--batch_size", type=int, default=batch_size, help="Texts in a step."),
         click.option("--learning_rate", type=float, default=learning_rate,

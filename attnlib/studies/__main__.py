@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from attnlib import _commands
-from attnlib._commands import PATH, Commands
+from attnlib._commands import PATH, Commands, gathered
 from attnlib.studies import knowledge, pruning
 from attnlib.studies.knowledge_job import Options
 
@@ -30,23 +29,19 @@ def pruning_(seeds: int, file: Path, models: Path) -> None:
     click.echo(f"{len(found['rows'])} rows in {file}")
 
 
-def _options(command: Callable) -> Callable:
-    """A command-line option for each option of the study."""
-    for option in reversed(fields(Options)):
-        text = option.metadata.get("help")
-        add = click.option(f"--{option.name}", type=type(option.default), default=option.default,
-                           help=text)  # fmt: skip
-        command = add(command)
-    return command
-
-
 @cli.command("knowledge")
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--seeds", type=int, default=5, help="How many, from 0 on.")
 @click.option("--batch_seeds", type=int, default=3, help="With other batches.")
-@_options
+@gathered("options", Options, [
+    click.option(f"--{option.name}", type=type(option.default), default=option.default,
+                 help=option.metadata.get("help"))
+    for option in fields(Options)
+])  # fmt: skip
 @click.option("--workers", type=int, default=2, help="Processes, a core each.")
-def knowledge_(folder: Path, seeds: int, batch_seeds: int, workers: int, **options: float) -> None:
+def knowledge_(
+    folder: Path, seeds: int, batch_seeds: int, workers: int, options: Options
+) -> None:  # fmt: skip
     """Pretrain, fine-tune and examine small GPTs into DIR, a row for each.
 
     DIR gets study.json, and a parameters file for each variant. Three variants with and without
@@ -55,7 +50,7 @@ def knowledge_(folder: Path, seeds: int, batch_seeds: int, workers: int, **optio
     with a quarter of the batch and with four times it. The parameters files hold the pretrained
     models of seed 0 in float16.
     """
-    for row in knowledge.study(folder, Options(**options), seeds, batch_seeds, workers):
+    for row in knowledge.study(folder, options, seeds, batch_seeds, workers):
         click.echo(
             f"{row['name']:32s} examined {row['examined']:6.1%}  trained on "
             f"{row['trained']:6.1%}  most frequent place {row['baseline']:6.1%}"
