@@ -93,7 +93,7 @@ class Task:
     corpus: Sequence[Any]
     batches: Batches
     steps_per_epoch: int
-    mixture: tuple[tuple[str, float], ...] = ()
+    mixture: tuple[tuple[str, float | int], ...] = ()
 
 
 def size_options() -> Callable[[Callable], Callable]:
