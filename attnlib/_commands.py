@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-__all__ = ["PATH", "Commands", "gathered", "run"]
+__all__ = ["PATH", "Command", "Commands", "gathered", "run"]
 
+Command = Callable[..., Any]
 PATH = click.Path(path_type=Path)  # that a file is missing is said in one place, on reading
 
 
@@ -30,11 +31,11 @@ class Commands(click.Group):
 
 
 def gathered(
-    name: str, kind: type, options: Sequence[Callable[[Callable], Callable]]
-) -> Callable[[Callable], Callable]:
+    name: str, kind: type[Any], options: Sequence[Callable[[Command], Command]]
+) -> Callable[[Command], Command]:
     """A decorator: these options reach the command as one argument, a dataclass of this kind."""
 
-    def decorate(command: Callable) -> Callable:
+    def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def gathering(**given: Any) -> Any:
             value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import torch
 
-from attnlib._commands import gathered
+from attnlib._commands import Command, gathered
 from attnlib._files import require_writable
 from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import Alphabet, Batches
@@ -96,7 +96,7 @@ class Task:
     mixture: tuple[tuple[str, float | int], ...] = ()
 
 
-def size_options() -> Callable[[Callable], Callable]:
+def size_options() -> Callable[[Command], Command]:
     """The sizes of a model, as ``sizes``."""
     rows = zip(fields(Sizes), astuple(DEFAULT_SIZES), HELP, strict=True)
     return gathered("sizes", GivenSizes, [
@@ -107,7 +107,7 @@ def size_options() -> Callable[[Callable], Callable]:
 
 def run_options(
     epochs: int, learning_rate: float, batch_size: int, warmup: int
-) -> Callable[[Callable], Callable]:
+) -> Callable[[Command], Command]:
     """The options of a training run, with defaults of its own, as ``run``."""
     return gathered("run", Run, [
         click.option("--epochs", type=int, default=epochs, help="Times through the corpus."),
