@@ -24,7 +24,9 @@ if TYPE_CHECKING:  # What type checkers and editors see. Each module is named on
     from attnlib import scaling as scaling
     from attnlib import smooth_max as smooth_max
     from attnlib import softmax as softmax
+    from attnlib import studies as studies
     from attnlib import synthesizer as synthesizer
+    from attnlib import training as training
     from attnlib import transformer as transformer
     from attnlib import two_heads as two_heads
 else:  # What runs. Type checkers must not see it: to them, every name would exist.

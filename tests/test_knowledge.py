@@ -16,6 +16,7 @@ from attnlib.knowledge import (
     GPT,
     VARIANTS,
     Alphabet,
+    Sizes,
     accuracy,
     alternate,
     answer_batches,
@@ -38,7 +39,7 @@ from attnlib.knowledge import (
     span_batches,
 )
 from attnlib.knowledge.corpus import mixed_seed
-from attnlib.knowledge.files import MASK, PAD, require_writable, write_atomically
+from attnlib.knowledge.files import MASK, PAD
 from attnlib.knowledge.generate import SENTENCES, TEMPLATES
 from attnlib.knowledge.hints import asked_name
 from attnlib.knowledge.params import to_bytes
@@ -232,7 +233,8 @@ def test_a_seed_fixes_a_new_model_and_leaves_the_random_stream_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, again, other = (new_model(seed, **SIZES) for seed in (1, 1, 2))
+    sizes = Sizes(BLOCK, LAYERS, HEADS, WIDTH)
+    first, again, other = (new_model(seed, VOCAB, sizes) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     state, same = first.state_dict(), again.state_dict()
     assert all(torch.equal(state[k], same[k]) for k in state)
@@ -846,10 +848,10 @@ def test_texts_round_trip(tmp_path_factory, lines):
 
 def test_pairs_round_trip(tmp_path):
     path = tmp_path / "train.tsv"
-    write_atomically(path, "Where was Zoë born?\tZürich\nWo?\t北京\n")
+    path.write_text("Where was Zoë born?\tZürich\nWo?\t北京\n", encoding="utf-8")
     assert read_pairs(path) == [("Where was Zoë born?", "Zürich"), ("Wo?", "北京")]
     assert read_pairs(path, answers=False) == read_pairs(path)
-    write_atomically(path, "Where was Zoë born?\nWo?\n")
+    path.write_text("Where was Zoë born?\nWo?\n", encoding="utf-8")
     assert read_pairs(path, answers=False) == [("Where was Zoë born?", ""), ("Wo?", "")]
 
 
@@ -895,31 +897,6 @@ def test_missing_files_are_the_systems_error(tmp_path):
     for read in (read_texts, read_pairs, load_params):
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "nothing")
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch, call):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "file"
-    write_atomically(path, "old ⁇\n")
-    monkeypatch.setattr(f"attnlib.knowledge.files.os.{call}", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, "new")
-    assert path.read_bytes() == "old ⁇\n".encode()
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_writable(tmp_path):
-    (tmp_path / "old").write_text("x", encoding="utf-8")
-    require_writable(tmp_path / "new")
-    require_writable(tmp_path / "old")
-    assert [p.name for p in tmp_path.iterdir()] == ["old"]
-    assert (tmp_path / "old").read_text(encoding="utf-8") == "x"
-    for bad in (tmp_path, tmp_path / "no" / "where", tmp_path / "old" / "x"):
-        with pytest.raises(OSError, match=re.escape(bad.name)):
-            require_writable(bad)
 
 
 # -- parameters ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""attnlib/knowledge: training that survives an interruption, the command line, and the study."""
+"""attnlib/knowledge: training that survives an interruption, and the command line."""
 
 import json
 import math
@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import FrozenInstanceError
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
 import pytest
 import torch
-import torch.nn.functional as F
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from attnlib.knowledge import (
     VARIANTS,
     Alphabet,
+    Schedule,
+    Sizes,
     generate_corpus,
     load_params,
     new_model,
@@ -33,10 +35,7 @@ from attnlib.knowledge import (
     train,
 )
 from attnlib.knowledge.__main__ import cli
-from attnlib.knowledge.experiment import OPENINGS, completed, run_job
 from attnlib.knowledge.params import read_dict, to_bytes
-from attnlib.knowledge.study import _first_jobs, _second_jobs, _third_jobs
-from attnlib.knowledge.train import learning_rate_at
 
 variants = pytest.mark.parametrize("attention", VARIANTS)
 LINES = generate_corpus(4, 2, 0)[0]
@@ -47,11 +46,11 @@ TINY = ["--block_size", "96", "--n_layer", "1", "--n_head", "2", "--n_embd", "8"
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch):
     """A sync can take a tenth of a second; only a power cut could tell the difference."""
-    monkeypatch.setattr("attnlib.knowledge.files.os.fsync", lambda file: None)
+    monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)
 
 
 def small(attention="vanilla", dropout=0.1, seed=0):
-    return new_model(seed, len(ALPHABET), 96, 1, 2, 8, attention, dropout)
+    return new_model(seed, len(ALPHABET), Sizes(96, 1, 2, 8), attention, dropout)
 
 
 def batches(size=3):
@@ -67,7 +66,7 @@ def same(model, other):
 
 
 def test_learning_rate():
-    rates = [learning_rate_at(step, 30, 2.0, 5) for step in range(30)]
+    rates = [Schedule(30, 2.0, warmup=5).rate_at(step) for step in range(30)]
     assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
     assert rates[5] == 2
     assert all(a > b for a, b in pairwise(rates[5:]))
@@ -79,8 +78,8 @@ def test_learning_rate():
 def test_training_is_adamw(attention):
     """Against torch's plain AdamW in a loop written out, without dropout."""
     model, plain = small(attention, dropout=0.0), small(attention, dropout=0.0)
-    history = train(model, batches(), 7, learning_rate=0.01, warmup=3, weight_decay=0.2,
-                    history_every=4)  # fmt: skip
+    schedule = Schedule(7, 0.01, warmup=3, weight_decay=0.2)
+    history = train(model, batches(), schedule, history_every=4)
     matrices = [p for p in plain.parameters() if p.ndim > 1]
     vectors = [p for p in plain.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.2},
@@ -89,7 +88,7 @@ def test_training_is_adamw(attention):
     losses = []
     for step in range(7):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, 7, 0.01, 3)
+            group["lr"] = schedule.rate_at(step)
         idx, target = batches()(step)
         total, count = 0.0, 0
         for x, y in zip(plain(idx), target, strict=True):
@@ -116,10 +115,10 @@ def test_training_is_fixed_by_its_seed_and_leaves_the_random_stream_alone():
     expected = torch.rand(2)
     torch.manual_seed(5)
     one, same_again, other = small(), small(), small()
-    first = train(one, batches(), 5, learning_rate=0.01, seed=1)
+    first = train(one, batches(), Schedule(5, 0.01), seed=1)
     assert torch.equal(torch.rand(2), expected)
-    second = train(same_again, batches(), 5, learning_rate=0.01, seed=1)
-    third = train(other, batches(), 5, learning_rate=0.01, seed=2)
+    second = train(same_again, batches(), Schedule(5, 0.01), seed=1)
+    third = train(other, batches(), Schedule(5, 0.01), seed=2)
     assert first == second != third
     assert same(one, same_again)
     assert not same(one, other)
@@ -130,18 +129,12 @@ def test_bfloat16_rounds_products_alone():
     """The first step's loss is off by bfloat16's rounding, not by nothing; the weights stay."""
     plain, rounded = small(dropout=0.0), small(dropout=0.0)
     exact, near = (
-        train(model, batches(), 1, learning_rate=1e-3, bfloat16=flag)[0][1]
+        train(model, batches(), Schedule(1, 1e-3), bfloat16=flag)[0][1]
         for model, flag in ((plain, False), (rounded, True))
     )
     # A logit is a product of 8 terms of LN(x), behind a layer: some roundings of 2⁻⁹ each.
     assert 0 < abs(exact - near) < 20 * 2**-9
     assert all(w.dtype == torch.float32 for w in rounded.parameters())
-
-
-def test_loss_falls():
-    model = small(dropout=0.0)
-    history = train(model, batches(8), 30, learning_rate=0.03)
-    assert history[-1][1] < 0.9 * history[0][1]
 
 
 class Killed(BaseException):
@@ -167,8 +160,8 @@ def killed_at(moment):
             raise Killed
 
     with (
-        mock.patch("attnlib.knowledge.files.os.fsync", before_and_after(os.fsync)),
-        mock.patch("attnlib.knowledge.files.os.replace", before_and_after(os.replace)),
+        mock.patch("attnlib._files.os.fsync", before_and_after(os.fsync)),
+        mock.patch("attnlib._files.os.replace", before_and_after(os.replace)),
     ):
         yield lambda step: (tick(), batches()(step))[1]
 
@@ -179,22 +172,22 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_parameters(
     tmp_path_factory, moments, checkpoint_every, history_every
 ):
     """Several times in a row, with dropout; also while the checkpoint is being written."""
-    options = {"learning_rate": 0.01, "warmup": 2, "weight_decay": 0.1, "seed": 3,
-               "history_every": history_every, "settings": "x"}  # fmt: skip
+    schedule = Schedule(9, 0.01, warmup=2, weight_decay=0.1)
+    options = {"seed": 3, "history_every": history_every, "settings": "x"}
     whole = small()
-    expected = train(whole, batches(), 9, **options)
+    expected = train(whole, batches(), schedule, **options)
     checkpoint = tmp_path_factory.mktemp("run") / "p.checkpoint"
     options |= {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
     for moment in moments:
         with killed_at(moment) as dying:
             with suppress(Killed):
-                train(small(), dying, 9, **options)
+                train(small(), dying, schedule, **options)
             if checkpoint.exists():  # whole, whenever we look
                 assert read_dict(checkpoint, "checkpoint")["step"] in range(1, 10)
     model = small(seed=8)  # what it starts from is in the checkpoint, if there is one
     if not checkpoint.exists():
         model = small()
-    assert train(model, batches(), 9, **options) == expected
+    assert train(model, batches(), schedule, **options) == expected
     assert same(model, whole)
 
 
@@ -207,58 +200,80 @@ def test_nothing_but_the_last_interval_is_lost(tmp_path):
             raise Killed
         return batches()(step)
 
-    options = {"learning_rate": 0.01, "checkpoint": checkpoint, "checkpoint_every": 3}
+    options = {"checkpoint": checkpoint, "checkpoint_every": 3}
     with pytest.raises(Killed):
-        train(small(), counted, 10, **options)
-    train(small(), counted, 10, **options)
+        train(small(), counted, Schedule(10, 0.01), **options)
+    train(small(), counted, Schedule(10, 0.01), **options)
     assert made == [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9]
 
 
 def test_bad_checkpoints(tmp_path):
     checkpoint = tmp_path / "c.checkpoint"
-    options = {"learning_rate": 0.01, "checkpoint": checkpoint}
-    train(small(), batches(), 2, **options, settings="one")
+    schedule, options = Schedule(2, 0.01), {"checkpoint": checkpoint}
+    train(small(), batches(), schedule, **options, settings="one")
     with pytest.raises(ValueError, match=r"(?s)c\.checkpoint: .*other settings.*one.*two"):
-        train(small(), batches(), 2, **options, settings="two")
+        train(small(), batches(), schedule, **options, settings="two")
     whole = checkpoint.read_bytes()
     for bad, message in ((b"", "empty"), (whole[:-100], "no checkpoint file"),
                          (to_bytes({"format": "x"}), "format 'x'")):  # fmt: skip
         checkpoint.write_bytes(bad)
         with pytest.raises(ValueError, match=rf"c\.checkpoint: .*{message}"):
-            train(small(), batches(), 2, **options)
+            train(small(), batches(), schedule, **options)
 
 
 def test_a_loss_that_explodes_is_told():
     with pytest.raises(ValueError, match=r"^the loss is not finite at step \d+: try a smaller"):
-        train(small(dropout=0.0), batches(), 200, learning_rate=1e30, history_every=1)
+        train(small(dropout=0.0), batches(), Schedule(200, 1e30), history_every=1)
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("steps", 0), ("steps", 1.5), ("learning_rate", 0), ("learning_rate", math.nan),
-     ("learning_rate", -1), ("warmup", -1), ("weight_decay", -0.1), ("seed", -1),
-     ("history_every", 0), ("checkpoint_every", 0)],
-)  # fmt: skip
-def test_bad_arguments_of_training(name, value):
-    with pytest.raises(ValueError, match=f"^{name} must be"):
-        train(small(), batches(), **({"steps": 2, "learning_rate": 0.1} | {name: value}))
+class TestBadSettings:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("steps", 0), ("steps", 1.5), ("learning_rate", 0), ("learning_rate", math.nan),
+         ("learning_rate", -1), ("warmup", -1), ("weight_decay", -0.1)],
+    )  # fmt: skip
+    def test_schedule(self, name, value):
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            Schedule(**({"steps": 2, "learning_rate": 0.1} | {name: value}))
+
+    @pytest.mark.parametrize("name", ["block_size", "n_layer", "n_head", "n_embd"])
+    @pytest.mark.parametrize("value", [0, 2.0, True, None], ids=repr)
+    def test_sizes(self, name, value):
+        with pytest.raises(ValueError, match=f"^{name} must be an integer, at least 1"):
+            Sizes(**({"block_size": 9, "n_layer": 1, "n_head": 2, "n_embd": 4} | {name: value}))
+
+    def test_heads_divide_the_width(self):
+        with pytest.raises(ValueError, match=r"^n_embd must be a multiple of n_head, got 4 and 3"):
+            Sizes(9, 1, 3, 4)
+
+    @pytest.mark.parametrize("made", [Schedule(2, 0.1), Sizes(9, 1, 2, 4)])
+    def test_they_stay_as_they_were_checked(self, made):
+        with pytest.raises(FrozenInstanceError):
+            made.steps = 0
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("seed", -1), ("history_every", 0), ("checkpoint_every", 0)]
+    )
+    def test_training(self, name, value):
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            train(small(), batches(), Schedule(2, 0.1), **{name: value})
 
 
 def test_progress_shows_loss_and_time_left(capsys):
-    train(small(), batches(), 12, learning_rate=0.01, progress="pretrain vanilla")
+    train(small(), batches(), Schedule(12, 0.01), progress="pretrain vanilla")
     bar = capsys.readouterr().err
     assert "pretrain vanilla: 100%" in bar
     assert "12/12 [" in bar
     assert "<00:00" in bar
     assert "loss=" in bar
-    train(small(), batches(), 2, learning_rate=0.01)
+    train(small(), batches(), Schedule(2, 0.01))
     assert capsys.readouterr().err == ""
 
 
 def test_after_step_sees_every_step():
     steps = []
-    train(small(), batches(), 3, learning_rate=0.01, after_step=steps.append)
+    train(small(), batches(), Schedule(3, 0.01), after_step=steps.append)
     assert steps == [1, 2, 3]
 
 
@@ -305,6 +320,21 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def contents(folder):
+    return {path.name: path.is_symlink() or path.read_bytes() for path in folder.iterdir()}
+
+
+@contextmanager
+def working_fails():
+    """Neither training nor answering may begin."""
+    error = AssertionError("worked")
+    with (
+        mock.patch("attnlib.knowledge.options.train", side_effect=error),
+        mock.patch("attnlib.knowledge.__main__.greedy_answers", side_effect=error),
+    ):
+        yield
+
+
 def test_generate(tmp_path):
     folder = tmp_path / "some" / "data"
     output = call("generate", folder, "--people", 9, "--places", 4, "--seed", 5)
@@ -334,7 +364,7 @@ def test_generate_leaves_nothing_half_made(tmp_path, monkeypatch):
         if len(written) == 3:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("attnlib.knowledge.files.os.fsync", full)
+    monkeypatch.setattr("attnlib._files.os.fsync", full)
     assert "No space left on device" in refused("generate", tmp_path / "new", "--people", 8)
     assert names(tmp_path) == ["empty", "file"]
     assert (tmp_path / "empty" / "wiki.txt").read_bytes() == before
@@ -405,7 +435,7 @@ def test_evaluate_counts(data):
     """A model that always says one place, since only its biases of the head could tell."""
     texts = read_texts(data / "wiki.txt")
     alphabet = Alphabet("".join(texts))
-    save_params(data / "p", new_model(0, len(alphabet), 96, 1, 2, 8), alphabet)
+    save_params(data / "p", new_model(0, len(alphabet), Sizes(96, 1, 2, 8)), alphabet)
     call(*evaluate(data, of="p"))
     answers = (data / "out").read_text(encoding="utf-8").split("\n")[:-1]
     pairs = read_pairs(data / "dev.tsv")
@@ -497,11 +527,10 @@ def test_files_that_cannot_be_read(trained, name, how):
 
 
 @pytest.mark.parametrize("name", ["wiki.txt", "train.tsv", "dev.tsv"])
-@pytest.mark.parametrize("bad", [b"\n", b"Where?\xff\tOslo\n", "□\tOslo\n".encode()],
-                         ids=["empty", "not-utf-8", "reserved"])  # fmt: skip
-def test_malformed_lines_are_named_by_number(trained, name, bad):
+def test_malformed_lines_are_named_by_number(trained, name):
+    """What else is malformed: see the tests of read_texts."""
     lines = (trained / name).read_bytes().splitlines(keepends=True)
-    (trained / name).write_bytes(b"".join([lines[0], bad, *lines[1:]]))
+    (trained / name).write_bytes(b"".join([lines[0], b"Where?\xff\tOslo\n", *lines[1:]]))
     command = evaluate(trained, of="pretrain.params") if name == "dev.tsv" else finetune(trained)
     message = refused(*command)
     assert f"{trained / name}, line 2: " in message
@@ -509,11 +538,11 @@ def test_malformed_lines_are_named_by_number(trained, name, bad):
     assert not (trained / "finetune.params").exists()
 
 
-@pytest.mark.parametrize("bad", ["Where was Zoe born?\n", "a\tb\tc\n", "\tOslo\n"])
-def test_malformed_pairs_are_named_by_number(trained, bad):
+def test_malformed_pairs_are_named_by_number(trained):
+    """What else is malformed: see the tests of read_pairs."""
     for name in ("train.tsv", "dev.tsv"):
         lines = (trained / name).read_text(encoding="utf-8")
-        (trained / name).write_text(lines + bad, encoding="utf-8")
+        (trained / name).write_text(f"{lines}Where was Zoe born?\n", encoding="utf-8")
     assert "train.tsv, line 7: expected a question" in refused(*finetune(trained))
     assert "dev.tsv, line 3: expected a" in refused(*evaluate(trained, of="pretrain.params"))
 
@@ -563,18 +592,47 @@ def test_a_file_that_holds_no_parameters_is_refused(trained):
     assert "no parameters file" in refused(*evaluate(trained, of="wiki.txt"))
 
 
-@pytest.mark.parametrize("where", ["no-folder", "folder", "below-a-file"])
+@pytest.mark.parametrize("where", ["no-folder", "folder", "below-a-file", "link", "device"])
 def test_targets_that_cannot_be_written_are_refused_before_the_work(trained, where):
-    target = {"no-folder": trained / "no" / "x", "folder": trained,
-              "below-a-file": trained / "wiki.txt" / "x"}[where]  # fmt: skip
-    before = names(trained)
-    with mock.patch("attnlib.knowledge.options.train", side_effect=AssertionError("worked")):
+    target = {"no-folder": trained / "no" / "x", "folder": trained, "device": Path(os.devnull),
+              "below-a-file": trained / "wiki.txt" / "x",
+              "link": trained / "link"}[where]  # fmt: skip
+    if where == "link":
+        target.symlink_to(trained / "dev.tsv")
+    before = contents(trained)
+    with working_fails():
         for command in (pretrain(trained, "--writing_params_path", target),
                         finetune(trained, "--writing_params_path", target)):  # fmt: skip
             assert str(target) in refused(*command)
-    command = evaluate(trained, "--outputs_path", target, of="pretrain.params")
-    assert str(target) in refused(*command)
-    assert names(trained) == before
+        command = evaluate(trained, "--outputs_path", target, of="pretrain.params")
+        assert str(target) in refused(*command)
+    assert contents(trained) == before
+
+
+def test_a_file_that_is_read_is_not_written_over(trained):
+    reading = ["--reading_params_path", trained / "pretrain.params"]
+    asked = ["--questions_path", trained / "train.tsv"]
+    commands = {"wiki.txt": [pretrain(trained, to="wiki.txt"), finetune(trained, to="wiki.txt")],
+                "train.tsv": [pretrain(trained, *asked, to="train.tsv"),
+                              finetune(trained, to="train.tsv")],
+                "pretrain.params": [finetune(trained, *reading, to="pretrain.params")]}  # fmt: skip
+    for name in ("wiki.txt", "dev.tsv", "pretrain.params"):
+        output = ["--outputs_path", trained / "." / name]
+        commands.setdefault(name, []).append(evaluate(trained, *output, of="pretrain.params"))
+    before = contents(trained)
+    with working_fails():
+        for name, calls in commands.items():
+            for command in calls:
+                message = refused(*command)
+                assert message.startswith(f"{trained / name} is read by the same command")
+    assert contents(trained) == before
+
+
+def test_a_checkpoint_that_would_replace_a_link_is_refused_before_the_work(data):
+    (data / "p.checkpoint").symlink_to(data / "wiki.txt")
+    with working_fails():
+        message = refused(*pretrain(data, "--resume", to="p"))
+    assert "p.checkpoint: is a symbolic link" in message
 
 
 @pytest.mark.parametrize(
@@ -613,9 +671,17 @@ def test_usage_errors(data):
 
 def test_help_tells_every_command():
     output = call("--help")
-    for command in ("generate", "namedata", "hints", "pretrain", "finetune", "evaluate", "study"):
+    for command in ("generate", "namedata", "hints", "pretrain", "finetune", "evaluate"):
         assert f"\n  {command}" in output
         call(command, "--help")
+
+
+@pytest.mark.parametrize("more", [(), ("DIR", "--seeds", 1), ("--help",)], ids=len)
+def test_the_old_command_of_the_study_names_the_new_one(more):
+    message = refused("study", *more)
+    assert message == ("the study is another command now: "
+                       "python -m attnlib.studies knowledge DIR\n")  # fmt: skip
+    assert "study" not in call("--help")
 
 
 @pytest.mark.parametrize("task", [pretrain, finetune])
@@ -716,177 +782,3 @@ def test_utf_8_whatever_the_platform_says(tmp_path, encoding):
     assert output.decode("utf-8").splitlines() == [
         "x: Where was Zoë born?⁇Zürich", "y: □□□□□□□□□□□□□□□□□□□Zürich⁇"
     ]  # fmt: skip
-
-
-# -- the study -----------------------------------------------------------------------------------
-
-STUDY = ["--seeds", 1, "--batch_seeds", 1, "--people", 8, "--places", 3, "--block_size", 56,
-         "--n_layer", 1, "--n_head", 2, "--n_embd", 8, "--pretrain_steps", 6,
-         "--finetune_steps", 2, "--scratch_steps", 3, "--workers", 1]  # fmt: skip
-
-
-def without_times(path):
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return [{k: v for k, v in job.items() if k != "seconds"} for job in record["jobs"]]
-
-
-def test_study(tmp_path):
-    """Stopped in the middle of a job, and finished by two processes: the same record and files."""
-    call("study", tmp_path / "whole", *STUDY)
-    saved = []
-
-    def dies(*args, real=save_params, **kwargs):
-        saved.append(1)
-        if len(saved) == 8:  # the third copy for the learning curve of the second job
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
-
-    with mock.patch("attnlib.knowledge.experiment.save_params", dies):
-        call("study", tmp_path / "twice", *STUDY, code=1)
-    assert not (tmp_path / "twice" / "study.json").exists()
-    done = {
-        path.name: path.stat().st_mtime_ns for path in (tmp_path / "twice/jobs").glob("v*.json")
-    }
-    assert list(done) == ["vanilla-pretrained-0.json"]
-    call("study", tmp_path / "twice", *STUDY, "--workers", 2)
-    for name, modified in done.items():  # not made again
-        assert (tmp_path / "twice" / "jobs" / name).stat().st_mtime_ns == modified
-    for name in ("vanilla.params", "synthesizer.params", "rotary.params"):
-        one, two = (tmp_path / folder / name for folder in ("whole", "twice"))
-        assert one.read_bytes() == two.read_bytes()
-        assert load_params(one)[0].attention == name.removesuffix(".params")
-    jobs = without_times(tmp_path / "whole" / "study.json")
-    assert jobs == without_times(tmp_path / "twice" / "study.json")
-    assert "other options" in refused("study", tmp_path / "whole", *STUDY, "--people", 9)
-
-    record = json.loads((tmp_path / "whole" / "study.json").read_text(encoding="utf-8"))
-    assert record["seeds"] == [0]
-    assert record["versions"]["torch"] == torch.__version__
-    words = record["command"].split()
-    assert words[:5] == ["python", "-m", "attnlib.knowledge", "study", "DIR"]
-    given_ = dict(zip(map(str, STUDY[::2]), map(str, STUDY[1::2]), strict=True))
-    assert given_.items() <= dict(zip(words[5::2], words[6::2], strict=True)).items()
-    assert len({job["name"] for job in jobs}) == len(jobs) == 12
-    for job in jobs:
-        assert len(job["answers"]) == 2
-        assert job["examined"] == sum(r["answer"] == r["place"] for r in job["answers"]) / 2
-        assert ("history" in job) == job["pretrained"]
-        _, pairs, dev = generate_corpus(8, 3, 0)
-        places = [place for _, place in pairs]
-        assert places.count(job["most_frequent"]) == max(map(places.count, places))
-        assert job["baseline"] == sum(place == job["most_frequent"] for _, place in dev) / 2
-        if job["pretrained"]:
-            steps = {8: [4, 9, 14, 19, 24], 32: [1, 2, 3, 4, 6], 128: [1, 2]}[job["batch"]]
-            assert [step for step, _ in job["curve"]] == steps
-            assert job["curve"][-1][1] == job["examined"]
-            assert job["history"][-1][0] == steps[-1]
-            assert job["name_first"] in (0, 0.5, 1)
-            assert {opening for opening, _ in job["completed"]} < set(OPENINGS)
-    model, alphabet, _ = load_params(tmp_path / "whole" / "vanilla.params")
-    assert jobs[0]["completed"] == completed(model, alphabet, pairs + dev)
-    rates = {(job["batch"], job["rate"]) for job in jobs}
-    assert rates == {(32, 5e-3), (8, 5e-3), (8, 2.5e-3), (128, 5e-3), (128, 1e-2)}
-    alone = [job for job in jobs if job["left_out"]]
-    assert [len(job["left_out"]) for job in alone] == [1, 1]
-    for job in alone:
-        _, _, dev = generate_corpus(8, 3, job["seed"])
-        assert set(job["left_out"]) <= {q for q, _ in dev}
-    scratch = [j for j in jobs if not j["pretrained"]]
-    assert all(math.isfinite(job["finetune_loss"]) for job in scratch)
-
-
-def test_study_jobs_leave_out_all_sentences_of_a_person(tmp_path):
-    options = {"people": 8, "places": 3, "block_size": 96, "n_layer": 1, "n_head": 2, "n_embd": 8,
-               "pretrain_steps": 2, "pretrain_batch": 4, "pretrain_rate": 0.01,
-               "finetune_steps": 1, "finetune_batch": 4, "finetune_rate": 0.01,
-               "weight_decay": 0.1}  # fmt: skip
-    (tmp_path / "jobs").mkdir()
-    sentences, _, dev = generate_corpus(8, 3, 0)
-    seen = []
-
-    def spy(lines, *args):
-        seen.append(list(lines))
-        return span_batches(lines, *args)
-
-    with mock.patch("attnlib.knowledge.experiment.span_batches", spy):
-        for n in (0, 1, 2):
-            job = {"name": str(n), "seed": 0, "attention": "vanilla", "pretrained": True,
-                   "batch": 4, "rate": 0.01, "left_out": [q for q, _ in dev[:n]]}  # fmt: skip
-            run_job(job, options, str(tmp_path))
-    assert seen[0] == sentences
-    for n in (1, 2):
-        who = [q.removeprefix("Where was ").removesuffix(" born?") for q, _ in dev[:n]]
-        assert seen[n] == [s for s in sentences if not any(name in s for name in who)]
-        assert len(seen[n]) == 64 - 8 * n
-    assert names(tmp_path) == ["jobs"]
-    assert (tmp_path / "jobs" / "0.params").exists()
-
-
-def test_the_recorded_study_is_one_that_the_command_makes():
-    """Its jobs are those of its options, and each of its shares is the one counted."""
-    folder = Path(__file__).parents[1] / "notebooks" / "knowledge-study"
-    record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    options, jobs = record["options"], record["jobs"]
-    words = record["command"].split()
-    given_ = dict(zip(words[5::2], words[6::2], strict=True))
-    assert given_ == {f"--{k}": str(v) for k, v in options.items()} | {
-        "--seeds": str(len(record["seeds"])), "--batch_seeds": "3", "--workers": "2"}  # fmt: skip
-    first = _first_jobs(len(record["seeds"]), options)
-    wanted = [*first, *_second_jobs(jobs[: len(first)], options), *_third_jobs(3, options)]
-    assert [
-        {key: job[key] for key in want} for job, want in zip(jobs, wanted, strict=True)
-    ] == wanted
-    for job in jobs:
-        _, pairs, dev = generate_corpus(options["people"], options["places"], job["seed"])
-        assert [(r["question"], r["place"]) for r in job["answers"]] == dev
-        right = sum(r["answer"] == r["place"] for r in job["answers"])
-        assert job["examined"] == right / len(dev)
-        places = [place for _, place in pairs]
-        assert job["most_frequent"] == max(places, key=places.count)
-    for path in folder.glob("*.params"):
-        assert path.stat().st_size < 10**6
-        model, _, made = load_params(path)
-        assert json.loads(made)[0]["name"] == f"{path.stem}-pretrained-0"
-        assert model.attention == path.stem
-    assert {path.stem for path in folder.glob("*.params")} == set(VARIANTS)
-
-
-def test_completed_sentences():
-    """A model that goes on with a town of its own for each name, two of three right."""
-    people = [(f"Where was {name} born?", place) for name, place in
-              (("Ada Berg", "Oslo"), ("Ida Man", "Rome"), ("Eva Ott", "Oslo"))]  # fmt: skip
-    alphabet = Alphabet("".join(OPENINGS) + "judge" + "".join(q + p for q, p in people))
-    towns = {"Ada Berg": "Oslo", "Ida Man": "Oslo", "Eva Ott": "Oslo"}
-
-    def oracle(idx):
-        """Logits that favour, letter by letter, the town of whoever is named in the row."""
-        logits = torch.zeros(*idx.shape, len(alphabet))
-        for i, row in enumerate(idx.tolist()):
-            text = alphabet.decode(row)
-            town = next(t for name, t in towns.items() if name in text)
-            for n in range(len(text)):
-                for opening in OPENINGS:
-                    name = next(name for name in towns if name in text)
-                    start = opening.format(name=name, work="judge")
-                    if text[: n + 1] in (start, start + town[0]):
-                        logits[i, n, alphabet.encode(town[n + 1 - len(start)])] = 9.0
-        return logits
-
-    assert len(OPENINGS) == len(set(OPENINGS)) > 9
-    assert completed(oracle, alphabet, people) == [[opening, 2 / 3] for opening in OPENINGS]
-    fewer = Alphabet(alphabet.characters.replace("(", ""))
-    found = completed(new_model(0, len(fewer), 96, 1, 2, 8), fewer, people)
-    assert [opening for opening, _ in found] == [o for o in OPENINGS if "(" not in o]
-
-
-def test_loss_counts_no_padding():
-    """The mean over the characters of a batch is that of its texts, each taken alone."""
-    model = small(dropout=0.0).eval()
-    idx, target = batches(4)(0)
-    loss = F.cross_entropy(model(idx).flatten(0, 1), target.flatten(), ignore_index=0)
-    alone, count = 0.0, 0
-    for x, y in zip(idx, target, strict=True):
-        n = int((y != 0).sum())
-        alone += F.cross_entropy(model(x[None, :n])[0], y[:n], reduction="sum")
-        count += n
-    torch.testing.assert_close(loss, alone / count)

@@ -49,8 +49,9 @@ def test_every_module_is_listed_for_people_and_for_type_checkers():
 
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("attnlib.knowledge", "click"), ("attnlib.knowledge", "tqdm"), ("attnlib.pruning", "tqdm")],
-)
+    [("attnlib.knowledge", "click"), ("attnlib.knowledge", "tqdm"), ("attnlib.pruning", "tqdm"),
+     ("attnlib.studies", "click"), ("attnlib.studies", "tqdm")],
+)  # fmt: skip
 def test_a_missing_extra_is_named(module, package):
     said = python(f"import sys; sys.modules[{package!r}] = None; import {module}")
     message = f"{module} needs {package}: pip install 'attnlib[studies]'"

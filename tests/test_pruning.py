@@ -2,7 +2,6 @@
 
 # ruff: noqa: E741 (head h of layer l)
 import copy
-import json
 import math
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from scipy.special import entr
-from scipy.stats import spearmanr
 from torch import nn
 
 from attnlib.knowledge.gpt import GPT, VARIANTS, turned_heads
@@ -25,11 +23,8 @@ from attnlib.pruning import (
     greedy_prune,
     head_scores,
     rescale_heads,
-    task,
 )
-from attnlib.pruning import study as recorded
-from attnlib.pruning.__main__ import main
-from attnlib.pruning.task import KINDS, Reader, accuracy, draw, fit, losses, norms, train
+from attnlib.pruning.task import Reader, accuracy, draw, fit, losses, norms, train
 from attnlib.transformer import MultiHeadAttention, TransformerLayer
 
 L, H, D_K, N, M = 2, 3, 2, 4, 5
@@ -1078,7 +1073,7 @@ def test_subclasses_with_a_forward_of_their_own_must_say_where_their_heads_are()
     assert len(attention_layers(nn.Sequential(Renamed(D, H)))) == 1
 
 
-# -- the task and the study --------------------------------------------------------------------
+# -- the task of the study ---------------------------------------------------------------------
 
 
 def test_answers_by_looking_them_up():
@@ -1140,29 +1135,6 @@ def test_training_is_the_same_bit_for_bit_and_learns():
     assert accuracy(first, q) > 0.25
 
 
-def test_what_a_reversed_batch_rounds_otherwise_is_erased(monkeypatch, small_settings):
-    monkeypatch.setitem(recorded.SETTINGS, "train_steps", 45)
-    model = recorded.model_of(0)
-    assert recorded.rounding(model) == 0
-    grid = torch.cat([p.detach().flatten() for p in model.parameters()]) * 2**16
-    assert torch.equal(grid, grid.round())
-    steps = []
-
-    def snap(adam, real=task._snap):
-        real(adam)
-        for state in adam.state.values():
-            steps.append(int(state["step"]))
-            for mean in (state["exp_avg"], state["exp_avg_sq"]):
-                assert torch.equal(mean, mean.bfloat16().double())
-
-    monkeypatch.setattr(task, "_snap", snap)
-    recorded.model_of(0)
-    assert sorted(set(steps)) == [20, 40, 45]
-    monkeypatch.setattr(task, "_snap", lambda adam: None)
-    model = recorded.model_of(0)
-    assert 0 < recorded.rounding(model) < 1e-6
-
-
 def test_the_rate_rises_then_falls_to_0(monkeypatch):
     rates = []
     monkeypatch.setattr(torch.optim.Adam, "step",
@@ -1173,176 +1145,6 @@ def test_the_rate_rises_then_falls_to_0(monkeypatch):
     assert rates[0] == pytest.approx(0.3 / 5)
     assert rates[50] == pytest.approx(0.15)
     assert 0 < rates[-1] < 1e-3 * 0.3
-
-
-def test_rank_moves_by_hand():
-    scores = [torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
-              torch.tensor([[99.0, 2.0, 3.0], [4.0, 6.0, 5.0]]),
-              torch.tensor([[-9.0, 50.0, 6.0], [5.0, 4.0, 3.0]]),
-              torch.tensor([[0.0, 0.0, 0.0], [4.0, 4.5, 5.0]]),
-              torch.tensor([[0.0, 0.0, 0.0], [0.0, 4.5, 5.0]])]  # fmt: skip
-    found = Pruning([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)], [0.0] * 5, scores)
-    expected = [spearmanr([2, 3, 4, 5, 6], [2, 3, 4, 6, 5]).statistic,
-                spearmanr([3, 4, 6, 5], [6, 5, 4, 3]).statistic, -1.0]  # fmt: skip
-    assert recorded.rank_moves(found) == pytest.approx(expected)
-    assert expected[0] == pytest.approx(0.9)
-
-
-@pytest.fixture(scope="module")
-def small_settings():
-    """Three steps of training, 20 questions: what is tested is how a row is put together."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(recorded, "SETTINGS", {"train_steps": 3, "train_rate": 0.005, "batch": 128,
-                                         "scored": 20, "tested": 30, "tune_steps": 1,
-                                         "tune_rate": 0.002})  # fmt: skip
-    yield recorded.SETTINGS
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
-def row(small_settings):
-    torch.set_default_dtype(torch.float64)
-    return recorded.row_of(recorded.model_of(1), 1, progress=False)
-
-
-def test_a_row_holds_every_run_and_is_plain(row):
-    assert set(row["runs"]) == set(recorded.RUNS)
-    assert set(row["tuned"]) == set(recorded.TUNED)
-    for found in (*row["runs"].values(), *row["tuned"].values()):
-        assert len(found["accuracy"]) == len(set(found["order"])) == 7
-    assert [len(row["subsets"][k]) for k in ("best", "mean", "worst")] == [9] * 3
-    assert json.loads(json.dumps(row))["seed"] == 1
-
-
-def test_subsets_bound_every_run_that_is_not_tuned(row):
-    best, worst = row["subsets"]["best"], row["subsets"]["worst"]
-    assert best[0] == worst[0]
-    for found in row["runs"].values():
-        for k, value in enumerate(found["accuracy"], 1):
-            assert worst[k] <= value <= best[k]
-    for k in range(9):
-        assert worst[k] <= row["subsets"]["mean"][k] <= best[k]
-
-
-def test_runs_of_a_row_are_what_their_names_say(row, small_settings):
-    model = recorded.model_of(1)
-    batches = [draw(20, torch.Generator().manual_seed(recorded.SCORED))]
-    test = draw(30, torch.Generator().manual_seed(recorded.TESTED))
-    wide = recorded.rescaled(model, 1)
-    close(wide(test), model(test))
-    assert not torch.allclose(wide.layers[0].attend.W_V, model.layers[0].attend.W_V)
-    for name, f, method, of in [("note", norms, "gradient-product", model),
-                                ("note, rescaled", norms, "gradient-product", wide),
-                                ("note, loss", losses, "gradient-product", model),
-                                ("max gradient", norms, "gradient-product-max", model),
-                                ("gate", losses, "gate", model),
-                                ("leave-one-out", losses, "leave-one-out", model)]:  # fmt: skip
-        scores = head_scores(of, batches, method, f)
-        close(torch.tensor(row["scores"][name]), scores)
-        lowest = divmod(int(scores.argmin()), 4)
-        assert row["runs"][name]["order"][0] == lowest
-        mask = torch.ones(2, 4)
-        mask[lowest] = 0
-        with gate_heads(model, mask):
-            assert row["runs"][name]["accuracy"][0] == accuracy(model, test)
-    entropies = head_scores(model, batches, "entropy", losses)
-    first = {name: tuple(row["runs"][name]["order"][0])
-             for name in ("high entropy first", "low entropy first")}  # fmt: skip
-    assert first["high entropy first"] == divmod(int(entropies.argmax()), 4)
-    assert first["low entropy first"] == divmod(int(entropies.argmin()), 4)
-    assert row["accuracy"] == [accuracy(model, test, kind) for kind in range(len(KINDS))]
-    mask = torch.ones(2, 4)
-    mask[1, 2] = 0
-    with gate_heads(model, mask):
-        assert row["without"][1][2] == [accuracy(model, test, k) for k in range(3)]
-
-
-def test_the_study_goes_on_where_it_stopped(tmp_path, monkeypatch, row):
-    asked = []
-
-    def row_of(model, seed, progress):
-        asked.append(seed)
-        return {**row, "seed": seed, "accuracy": [1 / 3, 2.0, True]}
-
-    monkeypatch.setattr(recorded, "row_of", row_of)
-    monkeypatch.setattr(recorded, "model_of", lambda seed, folder: None)
-    monkeypatch.setattr(recorded, "rounding", lambda model: 1e-12)
-    path = tmp_path / "new" / "study.json"
-    recorded.study(2, path, tmp_path, progress=False)
-    assert asked == [0, 1]
-    recorded.study(2, path, tmp_path, progress=False)
-    assert asked == [0, 1]
-    main(["study", "--seeds", "4", "--file", str(path), "--models", str(tmp_path)])
-    assert asked == [0, 1, 2, 3]
-    found = recorded.load_study(path)
-    assert [r["seed"] for r in found["rows"]] == [0, 1, 2, 3]
-    assert found["rows"][2]["accuracy"] == [0.333333, 2.0, True]
-    assert found["command"] == "python -m attnlib.pruning study --seeds 4"
-    assert found["versions"]["torch"] == torch.__version__
-    assert found["settings"] == recorded.SETTINGS
-    assert found["rounding"] == 1e-12
-    assert [p.name for p in path.parent.iterdir()] == ["study.json"]
-
-
-def test_a_study_that_stops_keeps_the_rows_it_has(tmp_path, monkeypatch, row):
-    def row_of(model, seed, progress):
-        if seed == 1:
-            raise KeyboardInterrupt
-        return {**row, "seed": seed}
-
-    monkeypatch.setattr(recorded, "row_of", row_of)
-    monkeypatch.setattr(recorded, "model_of", lambda seed, folder: None)
-    path = tmp_path / "study.json"
-    with pytest.raises(KeyboardInterrupt):
-        recorded.study(3, path, tmp_path, progress=False)
-    assert [r["seed"] for r in recorded.load_study(path)["rows"]] == [0]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a.json"
-    recorded.write_atomically(path, b"old")
-    monkeypatch.setattr(recorded.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
-        recorded.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-    assert path.stat().st_mode & 0o777 == 0o644
-
-
-def test_trained_parameters_are_kept_and_read_as_weights_only(tmp_path, small_settings):
-    first = recorded.model_of(2, tmp_path)
-    (file,) = tmp_path.iterdir()
-    assert file.name == "seed-2-steps-3-rate-0.005.pt"  # others would be other models
-    state = torch.load(file, weights_only=True)
-    state["out.bias"] += 1
-    torch.save(state, file)
-    again = recorded.model_of(2, tmp_path)
-    assert not again.training
-    close(again.out.bias, nn.Parameter(first.out.bias + 1), atol=0)
-    torch.save({"code": print}, file)
-    with pytest.raises(Exception, match="Weights only load failed"):
-        recorded.model_of(2, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"rows": []}', '{"rows": [], "settings": {}}', "\xff"],
-    ids=["empty", "half", "list", "object", "no-settings", "other-settings", "not-utf-8"],
-)  # fmt: skip
-def test_a_file_that_is_no_study_is_refused(tmp_path, text, capsys):
-    path = tmp_path / "study.json"
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match="path must be a"):
-        recorded.load_study(path)
-    with pytest.raises(SystemExit):
-        main(["study", "--seeds", "1", "--file", str(path), "--models", str(tmp_path)])
-    assert "path must be a" in capsys.readouterr().err
-    assert path.read_bytes() == text.encode("latin-1")
-
-
-@pytest.mark.parametrize("seeds", ["0", "-1", "x"])
-def test_seeds_of_the_command(tmp_path, seeds):
-    with pytest.raises(SystemExit):
-        main(["study", "--seeds", seeds, "--file", str(tmp_path / "a.json")])
 
 
 # -- bad input ---------------------------------------------------------------------------------

@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
+from attnlib import _commands
+from attnlib._commands import PATH, Commands
+from attnlib._files import require_writable, write_atomically, write_folder
 from attnlib.knowledge.answer import accuracy, greedy_answers
 from attnlib.knowledge.corpus import Alphabet, alternate, answer_batches, span_batches
-from attnlib.knowledge.files import (
-    naming,
-    read_pairs,
-    read_texts,
-    require_writable,
-    write_atomically,
-    write_folder,
-)
+from attnlib.knowledge.files import naming, read_pairs, read_texts
 from attnlib.knowledge.generate import generate_corpus
 from attnlib.knowledge.gpt import VARIANTS
 from attnlib.knowledge.hints import asked_name, hints, names_seen
 from attnlib.knowledge.options import (
+    GivenSizes,
+    Run,
+    Task,
     check_alphabet,
     load_model,
+    run_options,
     run_training,
-    schedule_options,
     size_options,
     start_model,
 )
-from attnlib.knowledge.study import study
 
-READ = click.Path(path_type=Path)  # that a file is missing is said in one place, on reading
 variant = click.argument("attention", metavar="VARIANT", type=click.Choice(VARIANTS))
-wiki = click.argument("wiki", metavar="WIKI", type=READ)
-
-
-class Commands(click.Group):
-    """What a user can cause is told in one line, with exit status 1, and without a traceback."""
-
-    def invoke(self, ctx: click.Context):
-        try:
-            return super().invoke(ctx)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from None
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
+wiki = click.argument("wiki", metavar="WIKI", type=PATH)
 
 
 @click.group(cls=Commands, context_settings={"show_default": True})
@@ -57,7 +40,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR", type=READ)
+@click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--people", type=int, default=400, help="People in the text.")
 @click.option("--places", type=int, default=40, help="Places where they can be born.")
 @click.option("--seed", type=int, default=0)
@@ -75,7 +58,7 @@ def generate(folder: Path, people: int, places: int, seed: int) -> None:
 
 @cli.command()
 @wiki
-@click.option("--finetune_corpus_path", type=READ, help="By default train.tsv beside WIKI.")
+@click.option("--finetune_corpus_path", type=PATH, help="By default train.tsv beside WIKI.")
 def namedata(wiki: Path, finetune_corpus_path: Path | None) -> None:
     """Print three training pairs as the model sees them: inputs x and targets y."""
     alphabet = Alphabet("".join(read_texts(wiki)))
@@ -90,8 +73,8 @@ def namedata(wiki: Path, finetune_corpus_path: Path | None) -> None:
 
 @cli.command("hints")
 @wiki
-@click.option("--finetune_corpus_path", type=READ, required=True)
-@click.option("--eval_corpus_path", type=READ, required=True)
+@click.option("--finetune_corpus_path", type=PATH, required=True)
+@click.option("--eval_corpus_path", type=PATH, required=True)
 def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> None:
     """Print how many of the names asked were seen before, and how far guessing gets."""
     texts, found = read_texts(wiki), []
@@ -112,7 +95,7 @@ def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> No
 @cli.command()
 @variant
 @wiki
-@click.option("--writing_params_path", type=READ, required=True)
+@click.option("--writing_params_path", type=PATH, required=True)
 @click.option(
     "--names",
     type=float,
@@ -121,72 +104,72 @@ def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> No
 )
 @click.option(
     "--questions_path",
-    type=READ,
+    type=PATH,
     help="Pairs to read among the texts, those of fine-tuning.  [default: none]",
 )
 @click.option("--every", type=int, default=4, help="With them: one step in so many.")
-@size_options
-@schedule_options(epochs=60, learning_rate=5e-3, batch_size=32, warmup=100)
+@size_options()
+@run_options(epochs=60, learning_rate=5e-3, batch_size=32, warmup=100)
 def pretrain(
-    attention: str, wiki: Path, writing_params_path: Path, questions_path: Path | None, **options
-) -> None:
+    attention: str, wiki: Path, writing_params_path: Path, names: float,
+    questions_path: Path | None, every: int, sizes: GivenSizes, run: Run,
+) -> None:  # fmt: skip
     """Train on WIKI by span corruption, from scratch, and write a parameters file."""
-    require_writable(writing_params_path)
+    require_writable(writing_params_path, wiki, questions_path)
     texts = read_texts(wiki)
     alphabet = Alphabet("".join(texts))
-    model = start_model(attention, alphabet, options)
+    model = start_model(attention, alphabet, sizes, run)
     cut = sum(len(text) >= model.block_size for text in texts)
     if cut:
         click.echo(f"{cut} of {len(texts)} texts have more than block_size - 1 = "
                    f"{model.block_size - 1} characters and are cut there", err=True)  # fmt: skip
-    size, seed, every = options["batch_size"], options["seed"], options["every"]
-    batches = span_batches(texts, alphabet, model.block_size, size, seed, options["names"])
-    corpus, steps = texts, -(-len(texts) // size)
+    batches = span_batches(texts, alphabet, model.block_size, run.batch_size, run.seed, names)
+    corpus, steps = texts, -(-len(texts) // run.batch_size)
     if questions_path is not None:
         pairs = read_pairs(questions_path)
         check_alphabet(questions_path, pairs, alphabet)
         with naming(questions_path):
-            asked = answer_batches(pairs, alphabet, model.block_size, size, seed)
+            asked = answer_batches(pairs, alphabet, model.block_size, run.batch_size, run.seed)
         batches, corpus = alternate(batches, asked, every), [texts, pairs]
         steps += steps // (every - 1)
-    run_training("pretrain", model, alphabet, corpus, batches, steps, writing_params_path, options)
+    task = Task("pretrain", corpus, batches, steps, (("names", names), ("every", every)))
+    run_training(task, model, alphabet, writing_params_path, run)
 
 
 @cli.command()
 @variant
 @wiki
-@click.option("--reading_params_path", type=READ, help="Without it training is from scratch.")
-@click.option("--writing_params_path", type=READ, required=True)
-@click.option("--finetune_corpus_path", type=READ, required=True)
-@size_options
-@schedule_options(epochs=5, learning_rate=5e-4, batch_size=16, warmup=5)
+@click.option("--reading_params_path", type=PATH, help="Without it training is from scratch.")
+@click.option("--writing_params_path", type=PATH, required=True)
+@click.option("--finetune_corpus_path", type=PATH, required=True)
+@size_options()
+@run_options(epochs=5, learning_rate=5e-4, batch_size=16, warmup=5)
 def finetune(
     attention: str, wiki: Path, reading_params_path: Path | None, writing_params_path: Path,
-    finetune_corpus_path: Path, **options,
+    finetune_corpus_path: Path, sizes: GivenSizes, run: Run,
 ) -> None:  # fmt: skip
     """Train on questions and answers. Alphabet, variant and sizes are those of the parameters."""
-    require_writable(writing_params_path)
+    require_writable(writing_params_path, wiki, finetune_corpus_path, reading_params_path)
     alphabet = Alphabet("".join(read_texts(wiki)))
     pairs = read_pairs(finetune_corpus_path)
     if reading_params_path is None:
-        model = start_model(attention, alphabet, options)
+        model = start_model(attention, alphabet, sizes, run)
     else:
-        model = load_model(reading_params_path, attention, wiki, alphabet, options)
+        model = load_model(reading_params_path, attention, wiki, alphabet, sizes, run.dropout,
+                           run.device)  # fmt: skip
     check_alphabet(finetune_corpus_path, pairs, alphabet)
     with naming(finetune_corpus_path):
-        batches = answer_batches(
-            pairs, alphabet, model.block_size, options["batch_size"], options["seed"]
-        )
-    steps = -(-len(pairs) // options["batch_size"])
-    run_training("finetune", model, alphabet, pairs, batches, steps, writing_params_path, options)
+        batches = answer_batches(pairs, alphabet, model.block_size, run.batch_size, run.seed)
+    task = Task("finetune", pairs, batches, -(-len(pairs) // run.batch_size))
+    run_training(task, model, alphabet, writing_params_path, run)
 
 
 @cli.command()
 @variant
 @wiki
-@click.option("--reading_params_path", type=READ, required=True)
-@click.option("--eval_corpus_path", type=READ, required=True)
-@click.option("--outputs_path", type=READ, required=True)
+@click.option("--reading_params_path", type=PATH, required=True)
+@click.option("--eval_corpus_path", type=PATH, required=True)
+@click.option("--outputs_path", type=PATH, required=True)
 @click.option("--device", default="cpu", help="cpu or cuda.")
 def evaluate(
     attention: str, wiki: Path, reading_params_path: Path, eval_corpus_path: Path,
@@ -196,10 +179,10 @@ def evaluate(
 
     A corpus of questions alone is answered too; then nothing is counted.
     """
-    require_writable(outputs_path)
+    require_writable(outputs_path, wiki, eval_corpus_path, reading_params_path)
     alphabet = Alphabet("".join(read_texts(wiki)))
     pairs = read_pairs(eval_corpus_path, answers=False)
-    model = load_model(reading_params_path, attention, wiki, alphabet, {"device": device})
+    model = load_model(reading_params_path, attention, wiki, alphabet, device=device)
     check_alphabet(eval_corpus_path, [(question,) for question, _ in pairs], alphabet)
     with naming(eval_corpus_path):
         found = [a for a, _ in greedy_answers(model, alphabet, [q for q, _ in pairs])]
@@ -212,14 +195,17 @@ def evaluate(
                    f"always {most}, the most frequent here: {frequent:.1%}")  # fmt: skip
 
 
-cli.add_command(study)
+@cli.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("rest", nargs=-1)
+def study(rest: tuple[str, ...]) -> None:
+    """Where the recorded study went."""
+    raise click.ClickException("the study is another command now: "
+                               "python -m attnlib.studies knowledge DIR")  # fmt: skip
 
 
 def main() -> None:
-    # Whatever the platform's default is: ⁇ and □ can be printed.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")
-    cli(prog_name="python -m attnlib.knowledge")
+    """Run the command line."""
+    _commands.run(cli, "attnlib.knowledge")
 
 
 if __name__ == "__main__":

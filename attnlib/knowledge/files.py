@@ -1,15 +1,12 @@
-"""Reading text with errors that name file and line; writing that leaves nothing half-written."""
+"""Reading text, with errors that name file and line."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["MASK", "PAD", "naming", "read_pairs", "read_texts", "require_writable",
-           "write_atomically", "write_folder"]  # fmt: skip
+__all__ = ["MASK", "PAD", "naming", "read_pairs", "read_texts"]
 
 PAD, MASK = "□", "⁇"  # what fills a short row of a batch; what stands for a hidden span
 
@@ -70,53 +67,3 @@ def naming(path: str | Path) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{path}, {error}") from None
-
-
-def write_atomically(path: str | Path, content: str | bytes) -> None:
-    """Write a file so that, whenever we are stopped, path holds the old content or the new one.
-
-    Text is written in UTF-8 with "\\n". An OSError (a full disk) leaves path as it was.
-    """
-    path = Path(path)
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    # Beside the target, since a file can only be moved at once within one file system. The name
-    # is fixed, so that what a killed run leaves is overwritten by the next one.
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with open(draft, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under path
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def write_folder(folder: str | Path, files: dict[str, str]) -> None:
-    """Make a folder of text files, all of them or none. It must not exist, or be empty."""
-    folder = Path(folder).absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists and is not an empty folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Made under another name, which is then moved.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".generate-") as made:
-        draft = Path(made) / "draft"
-        draft.mkdir()
-        for name, content in files.items():
-            write_atomically(draft / name, content)
-        if folder.exists():
-            folder.rmdir()
-        os.replace(draft, folder)
-
-
-def require_writable(path: str | Path) -> None:
-    """Fail before the work rather than after it: an OSError unless path can be written."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(21, "is a folder", str(path))
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None

@@ -5,39 +5,111 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
 
+from attnlib._commands import Command, gathered
+from attnlib._files import require_writable
 from attnlib._inputs import require_integer
 from attnlib.knowledge.corpus import Alphabet, Batches
 from attnlib.knowledge.gpt import GPT
-from attnlib.knowledge.params import SIZES, load_params, save_params
+from attnlib.knowledge.params import load_params, save_params, sizes_of
+from attnlib.knowledge.settings import Schedule, Sizes
 from attnlib.knowledge.train import new_model, train
 
-__all__ = ["check_alphabet", "load_model", "run_training", "schedule_options", "size_options",
-           "start_model"]  # fmt: skip
+__all__ = ["GivenSizes", "Run", "Task", "check_alphabet", "load_model", "run_options",
+           "run_training", "size_options", "start_model"]  # fmt: skip
 
-DEFAULT_SIZES = {"block_size": 128, "n_layer": 2, "n_head": 4, "n_embd": 96}
-HELP = {"block_size": "Most characters at a time.", "n_layer": "Layers.", "n_head": "Heads.",
-        "n_embd": "Width."}  # fmt: skip
-
-
-def size_options(command: Callable) -> Callable:
-    """The sizes of a model. Not given they are None: those of a parameters file may hold."""
-    for name in reversed(SIZES):
-        text = f"{HELP[name]}  [default: {DEFAULT_SIZES[name]}, or as read]"
-        command = click.option(f"--{name}", type=int, help=text)(command)
-    return command
+DEFAULT_SIZES = Sizes(block_size=128, n_layer=2, n_head=4, n_embd=96)
+HELP = ("Most characters at a time.", "Layers.", "Heads.", "Width.")
 
 
-def schedule_options(
+@dataclass(frozen=True)
+class GivenSizes:
+    """The sizes that the user gave; None is not given, for a parameters file may hold it."""
+
+    block_size: int | None = None
+    n_layer: int | None = None
+    n_head: int | None = None
+    n_embd: int | None = None
+
+    def completed(self) -> Sizes:
+        """With the default for what is not given. Sizes out of range are a ValueError."""
+        pairs = zip(astuple(self), astuple(DEFAULT_SIZES), strict=True)
+        return Sizes(*(default if given is None else given for given, default in pairs))
+
+    def require(self, path: Path, found: Sizes) -> None:
+        """What is given must be what a file holds."""
+        for field in fields(self):
+            given, stored = getattr(self, field.name), getattr(found, field.name)
+            if given not in (None, stored):
+                raise ValueError(f"{path} has {field.name} {stored}, not {given}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The options of a training run, checked when they are given.
+
+    Raises:
+        ValueError: an option is out of range; it is named.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup: int
+    weight_decay: float
+    dropout: float
+    seed: int
+    device: str
+    bfloat16: bool
+    half: bool
+    checkpoint_every: int
+    resume: bool
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("checkpoint_every", 1)):
+            require_integer(name, getattr(self, name), least)
+        self.schedule(1)
+
+    def schedule(self, steps_per_epoch: int) -> Schedule:
+        steps = self.epochs * steps_per_epoch
+        return Schedule(steps, self.learning_rate, self.warmup, self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run trains on: the corpus, and the batches that are made from it.
+
+    The corpus tells a checkpoint of another one; ``mixture`` is what else the batches depend on,
+    beside the options of every run.
+    """
+
+    name: str
+    corpus: Sequence[Any]
+    batches: Batches
+    steps_per_epoch: int
+    mixture: tuple[tuple[str, float | int], ...] = ()
+
+
+def size_options() -> Callable[[Command], Command]:
+    """The sizes of a model, as ``sizes``."""
+    rows = zip(fields(Sizes), astuple(DEFAULT_SIZES), HELP, strict=True)
+    return gathered("sizes", GivenSizes, [
+        click.option(f"--{field.name}", type=int, help=f"{text}  [default: {default}, or as read]")
+        for field, default, text in rows
+    ])  # fmt: skip
+
+
+def run_options(
     epochs: int, learning_rate: float, batch_size: int, warmup: int
-) -> Callable[[Callable], Callable]:
-    """The options of a training run, with defaults of its own."""
-    options = [
+) -> Callable[[Command], Command]:
+    """The options of a training run, with defaults of its own, as ``run``."""
+    return gathered("run", Run, [
         click.option("--epochs", type=int, default=epochs, help="Times through the corpus."),
         click.option("--batch_size", type=int, default=batch_size, help="Texts in a step."),
         click.option("--learning_rate", type=float, default=learning_rate,
@@ -51,14 +123,7 @@ def schedule_options(
         click.option("--half", is_flag=True, help="Store weights in float16: half the size."),
         click.option("--checkpoint_every", type=int, default=200, help="Steps."),
         click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one."),
-    ]  # fmt: skip
-
-    def add(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    ])  # fmt: skip
 
 
 def _device(name: str) -> torch.device:
@@ -70,30 +135,28 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def start_model(attention: str, alphabet: Alphabet, options: dict[str, Any]) -> GPT:
-    """A fresh model in the sizes of the options."""
-    sizes = {n: DEFAULT_SIZES[n] if options[n] is None else options[n] for n in SIZES}
-    device = _device(options["device"])
-    model = new_model(options["seed"], len(alphabet), **sizes, attention=attention,
-                      dropout=options["dropout"])  # fmt: skip
+def start_model(attention: str, alphabet: Alphabet, sizes: GivenSizes, run: Run) -> GPT:
+    """A fresh model in the sizes that are given."""
+    device = _device(run.device)
+    model = new_model(run.seed, len(alphabet), sizes.completed(), attention, run.dropout)
     return model.to(device)
 
 
 def load_model(
-    path: Path, attention: str, wiki: Path, alphabet: Alphabet, options: dict[str, Any]
-) -> GPT:
+    path: Path, attention: str, wiki: Path, alphabet: Alphabet, sizes: GivenSizes | None = None,
+    dropout: float = 0.0, device: str = "cpu",
+) -> GPT:  # fmt: skip
     """The model of a parameters file, if it is of this variant, this alphabet, and these sizes."""
-    model, stored, _ = load_params(path, options.get("dropout", 0.0))
+    model, stored, _ = load_params(path, dropout)
     if model.attention != attention:
         raise ValueError(f"{path} holds a {model.attention} model, not a {attention} one")
-    for name in SIZES:
-        if options.get(name) not in (None, getattr(model, name)):
-            raise ValueError(f"{path} has {name} {getattr(model, name)}, not {options[name]}")
+    if sizes is not None:
+        sizes.require(path, sizes_of(model))
     if stored.characters != alphabet.characters:
         lost, extra = alphabet.unknown(stored.characters), stored.unknown(alphabet.characters)
         raise ValueError(f"{wiki} has another alphabet than {path}: it lacks {lost!r} and "
                          f"adds {extra!r}")  # fmt: skip
-    return model.to(_device(options["device"]))
+    return model.to(_device(device))
 
 
 def check_alphabet(path: Path, rows: Sequence[Sequence[str]], alphabet: Alphabet) -> None:
@@ -104,44 +167,41 @@ def check_alphabet(path: Path, rows: Sequence[Sequence[str]], alphabet: Alphabet
                              "the alphabet is made from")  # fmt: skip
 
 
-def run_training(
-    task: str, model: GPT, alphabet: Alphabet, corpus: Sequence, batches: Batches,
-    steps_per_epoch: int, target: Path, options: dict[str, Any],
-) -> None:  # fmt: skip
-    """Train with a checkpoint beside the target; the checkpoint goes when the target is there.
-
-    The corpus is what the batches are made from: a checkpoint of another one is refused.
-    """
+def _settings(task: Task, model: GPT, run: Run) -> str:
+    """All that a run's parameters depend on: stored with them, and compared on resuming."""
     digest = hashlib.sha256()
     for weight in model.state_dict().values():
         digest.update(weight.cpu().numpy().tobytes())
     names = ("epochs", "batch_size", "learning_rate", "warmup", "weight_decay", "dropout", "seed",
-             "bfloat16", "names", "every")  # fmt: skip
-    settings = json.dumps(
-        {"task": task, "attention": model.attention,
-         **{name: options[name] for name in names if name in options},
-         **{name: getattr(model, name) for name in SIZES},
-         "corpus": hashlib.sha256(repr(corpus).encode()).hexdigest()[:16],
+             "bfloat16")  # fmt: skip
+    return json.dumps(
+        {"task": task.name, "attention": model.attention,
+         **{name: getattr(run, name) for name in names}, **dict(task.mixture),
+         **asdict(sizes_of(model)),
+         "corpus": hashlib.sha256(repr(task.corpus).encode()).hexdigest()[:16],
          "start": digest.hexdigest()[:16]}
     )  # fmt: skip
+
+
+def run_training(task: Task, model: GPT, alphabet: Alphabet, target: Path, run: Run) -> None:
+    """Train with a checkpoint beside the target; the checkpoint goes when the target is there."""
+    settings = _settings(task, model, run)
     checkpoint = target.with_name(f"{target.name}.checkpoint")
-    if checkpoint.exists() and not options["resume"]:
+    require_writable(checkpoint)
+    if checkpoint.exists() and not run.resume:
         raise ValueError(f"{checkpoint} is left from an interrupted run: go on with --resume, or "
                          "delete it")  # fmt: skip
-    if options["resume"] and not checkpoint.exists():
+    if run.resume and not checkpoint.exists():
         if target.exists() and load_params(target)[2] == settings:
             click.echo(f"{target}: nothing to resume, the run had ended")
             return
         click.echo(f"{checkpoint}: no checkpoint yet, starting from the beginning", err=True)
-    epochs = require_integer("epochs", options["epochs"], 1)
-    steps = epochs * steps_per_epoch
+    schedule = run.schedule(task.steps_per_epoch)
     history = train(
-        model, batches, steps, learning_rate=options["learning_rate"], warmup=options["warmup"],
-        weight_decay=options["weight_decay"], seed=options["seed"],
-        bfloat16=options["bfloat16"], checkpoint=checkpoint,
-        checkpoint_every=options["checkpoint_every"], settings=settings,
-        progress=f"{task} {model.attention}",
+        model, task.batches, schedule, seed=run.seed, bfloat16=run.bfloat16,
+        checkpoint=checkpoint, checkpoint_every=run.checkpoint_every, settings=settings,
+        progress=f"{task.name} {model.attention}",
     )  # fmt: skip
-    save_params(target, model, alphabet, settings, options["half"])
+    save_params(target, model, alphabet, settings, run.half)
     checkpoint.unlink()
-    click.echo(f"{target}: {steps} steps, loss {history[-1][1]:.3f}")
+    click.echo(f"{target}: {schedule.steps} steps, loss {history[-1][1]:.3f}")

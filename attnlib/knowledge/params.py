@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from attnlib._files import write_atomically
 from attnlib.knowledge.corpus import Alphabet
-from attnlib.knowledge.files import write_atomically
 from attnlib.knowledge.gpt import GPT
+from attnlib.knowledge.settings import Sizes
 
-__all__ = ["SIZES", "load_params", "read_dict", "save_params", "to_bytes"]
+__all__ = ["load_params", "read_dict", "save_params", "sizes_of", "to_bytes"]
 
 FORMAT = "attnlib.knowledge parameters 1"
-SIZES = ("block_size", "n_layer", "n_head", "n_embd")
+
+
+def sizes_of(model: GPT) -> Sizes:
+    """The sizes that a model has."""
+    return Sizes(model.block_size, model.n_layer, model.n_head, model.n_embd)
 
 
 def to_bytes(content: dict[str, Any]) -> bytes:
@@ -62,9 +68,8 @@ def save_params(
         weights[name] = weight.detach().cpu().to(torch.float16 if half else weight.dtype).clone()
         if not weights[name].isfinite().all():
             raise ValueError(f"model has a weight in {name} that is not finite")
-    sizes = {name: getattr(model, name) for name in SIZES}
     content = {"format": FORMAT, "attention": model.attention, "alphabet": alphabet.characters}
-    content |= {"settings": settings, **sizes, "weights": weights}
+    content |= {"settings": settings, **asdict(sizes_of(model)), "weights": weights}
     write_atomically(path, to_bytes(content))
 
 
@@ -82,10 +87,10 @@ def load_params(path: str | Path, dropout: float | int = 0.0) -> tuple[GPT, Alph
         alphabet = Alphabet(content["alphabet"])
         if alphabet.characters != content["alphabet"]:
             raise ValueError("alphabet is not sorted")
-        sizes = [content[name] for name in SIZES]
+        sizes = Sizes(*(content[field.name] for field in fields(Sizes)))
         # On the meta device nothing is drawn: reading a file leaves the random stream alone.
         with torch.device("meta"):
-            model = GPT(len(alphabet), *sizes, content["attention"], dropout)
+            model = GPT(len(alphabet), *astuple(sizes), content["attention"], dropout)
         weights = {
             name: weight.float() if weight.dtype == torch.float16 else weight
             for name, weight in content["weights"].items()

@@ -1,6 +1,6 @@
 """Which heads of a model can go: scores for heads, gates to switch them off, greedy pruning.
 
-The study of the chapter is a command, ``python -m attnlib.pruning study``; its model and its
+The study of the chapter is a command, ``python -m attnlib.studies pruning``; its model and its
 task are in ``attnlib.pruning.task``.
 """
 

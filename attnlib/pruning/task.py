@@ -135,7 +135,10 @@ def _snap(adam: torch.optim.Adam) -> None:
                 mean.copy_(mean.bfloat16())
 
 
-def train(seed: int, steps: int = 1200, rate: float | int = 0.005, reverse: bool = False) -> Reader:
+def train(
+    seed: int, steps: int = 1200, rate: float | int = 0.005, batch: int = 128,
+    reverse: bool = False,
+) -> Reader:  # fmt: skip
     """A Reader trained from a seed, in float64: the same bits every time."""
     seed, default = require_integer("seed", seed, 0), torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # in single precision the draws would be others
@@ -145,5 +148,5 @@ def train(seed: int, steps: int = 1200, rate: float | int = 0.005, reverse: bool
             model = Reader()
     finally:
         torch.set_default_dtype(default)
-    fit(model, steps, rate, torch.Generator().manual_seed(seed), reverse=reverse)
+    fit(model, steps, rate, torch.Generator().manual_seed(seed), batch, reverse)
     return model.eval()

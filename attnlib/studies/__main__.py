@@ -1,0 +1,61 @@
+"""The command line: ``python -m attnlib.studies COMMAND --help``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import click
+
+from attnlib import _commands
+from attnlib._commands import PATH, Commands, gathered
+from attnlib.studies import knowledge, pruning
+from attnlib.studies.knowledge_job import Options
+
+
+@click.group(cls=Commands, context_settings={"show_default": True})
+def cli() -> None:
+    """Record a study. The same command again goes on where an interrupted one stopped."""
+
+
+@cli.command("pruning")
+@click.option("--seeds", type=int, default=10, help="How many, from 0 on.")
+@click.option("--file", type=PATH, default=Path("notebooks/pruning-study.json"))
+@click.option("--models", type=PATH, default=Path("_build/pruning"),
+              help="Where trained parameters are kept.")  # fmt: skip
+def pruning_(seeds: int, file: Path, models: Path) -> None:
+    """Train, score and prune small readers into FILE, a row for each seed."""
+    found = pruning.study(seeds, file, models)
+    click.echo(f"{len(found['rows'])} rows in {file}")
+
+
+@cli.command("knowledge")
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--seeds", type=int, default=5, help="How many, from 0 on.")
+@click.option("--batch_seeds", type=int, default=3, help="With other batches.")
+@gathered("options", Options, [
+    click.option(f"--{option.name}", type=type(option.default), default=option.default,
+                 help=option.metadata.get("help"))
+    for option in fields(Options)
+])  # fmt: skip
+@click.option("--workers", type=int, default=2, help="Processes, a core each.")
+def knowledge_(
+    folder: Path, seeds: int, batch_seeds: int, workers: int, options: Options
+) -> None:  # fmt: skip
+    """Pretrain, fine-tune and examine small GPTs into DIR, a row for each.
+
+    DIR gets study.json, and a parameters file for each variant. Three variants with and without
+    pretraining, for each seed; then vanilla once more for each seed without one person's
+    sentences, and without those of half of the people examined; and for the first --batch_seeds
+    with a quarter of the batch and with four times it. The parameters files hold the pretrained
+    models of seed 0 in float16.
+    """
+    for row in knowledge.study(folder, options, seeds, batch_seeds, workers):
+        click.echo(
+            f"{row['name']:32s} examined {row['examined']:6.1%}  trained on "
+            f"{row['trained']:6.1%}  most frequent place {row['baseline']:6.1%}"
+        )
+
+
+if __name__ == "__main__":
+    _commands.run(cli, "attnlib.studies")
