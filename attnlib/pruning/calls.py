@@ -140,12 +140,14 @@ def activation_gradients(
     W_O = head_matrices(layer, layer.O, getattr(owner, tensor))  # transposed, with its gates
     before = [projected(*pair) for pair in zip(projections(layer), call.tokens, strict=True)]
     process = layer.process_heads or (lambda Q, K, V: (Q, K, V))
-    (Q, K, V), pull_back = torch.func.vjp(process, *before)
+    # Torch's annotation allows for a third result, which only has_aux=True gives.
+    (Q, K, V), pull_back = torch.func.vjp(process, *before)  # type: ignore[misc]
     _require_outputs(layer, call, V, W_O)
     dO, A = dY.unsqueeze(-3) @ W_O, call.weights
     dA = dO @ V.mT
     dS = A * (dA - (A * dA).sum(-1, keepdim=True)) / math.sqrt(layer.d_k)
-    return pull_back((dS @ K, dS.mT @ Q, A.mT @ dO))
+    dQ, dK, dV = pull_back((dS @ K, dS.mT @ Q, A.mT @ dO))
+    return dQ, dK, dV
 
 
 def _require_outputs(layer: AttentionLayer, call: Call, V: Tensor, W_O: Tensor) -> None:

@@ -72,7 +72,8 @@ def attention_layers(model: nn.Module) -> list[AttentionLayer]:
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if hasattr(model, "attention_layers"):
-        layers = list(model.attention_layers())
+        named: Any = model.attention_layers  # torch's Module takes it for a tensor or a module
+        layers: list[AttentionLayer] = list(named())
     else:
         layers = [_describe(name, module) for name, module in model.named_modules()
                   if isinstance(module, _KNOWN)]  # fmt: skip
@@ -85,7 +86,9 @@ def attention_layers(model: nn.Module) -> list[AttentionLayer]:
 _KNOWN = (MultiHeadAttention, SynthesizerAttention, nn.MultiheadAttention)
 
 
-def _describe(name: str, module: nn.Module) -> AttentionLayer:
+def _describe(
+    name: str, module: MultiHeadAttention | SynthesizerAttention | nn.MultiheadAttention
+) -> AttentionLayer:
     if not any(type(module).forward is known.forward for known in _KNOWN):
         raise ValueError(f"model has {name!r}, a {type(module).__name__} with a forward of its "
                          "own: say in model.attention_layers() where its heads are")  # fmt: skip
@@ -100,14 +103,14 @@ def _describe(name: str, module: nn.Module) -> AttentionLayer:
                               process_heads=module.process_heads)  # fmt: skip
     # Torch's matrices are transposed, and in one if keys and values have d_model entries as well.
     d, joint = module.embed_dim, module.in_proj_weight is not None
-    blocks = [
-        Block(*(("in_proj_weight", 0, i * d) if joint else (f"{x}_proj_weight", 0, 0)),
+    Q, K, V = (
+        Block("in_proj_weight" if joint else f"{x}_proj_weight", 0, i * d if joint else 0,
               bias=None if module.in_proj_bias is None else ("in_proj_bias", i * d))
         for i, x in enumerate("qkv")
-    ]  # fmt: skip
+    )  # fmt: skip
     O = Block("out_proj.weight", 1)  # noqa: E741
     inputs = ("query", "key", "value")
-    return AttentionLayer(name, module.num_heads, module.head_dim, *blocks, O, inputs)
+    return AttentionLayer(name, module.num_heads, module.head_dim, Q, K, V, O, inputs)
 
 
 def gate_values(model: nn.Module, name: str, mask: Any) -> Tensor:
@@ -118,9 +121,9 @@ def gate_values(model: nn.Module, name: str, mask: Any) -> Tensor:
         got = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
         raise ValueError(f"{name} must be a tensor of shape [L, H] = {shape}, got {got}")
     dtype = next(model.parameters()).dtype
-    mask = mask.to(dtype) if mask.dtype == torch.bool else mask.detach()
-    require_finite(name, mask)
-    return mask.to(dtype)
+    gates = mask.to(dtype) if mask.dtype == torch.bool else mask.detach()
+    require_finite(name, gates)
+    return gates.to(dtype)
 
 
 def scale_along(layer: AttentionLayer, gates: Float[Tensor, " h"]) -> Float[Tensor, "hd _"]:
@@ -180,7 +183,8 @@ def owner_of(model: nn.Module, layer: AttentionLayer, block: Block) -> tuple[nn.
 
 
 def _remove_gate(owner: nn.Module, tensor: str, order: list[str]) -> None:
-    gates = owner.parametrizations[tensor]
+    gates = owner.get_submodule(f"parametrizations.{tensor}")
+    assert isinstance(gates, parametrize.ParametrizationList)  # torch says any module
     if len(gates) > 1:  # those of an outer context stay
         del gates[-1]
         return
@@ -244,4 +248,5 @@ def head_matrices(layer: AttentionLayer, block: Block, W: Tensor) -> Float[Tenso
     """Of W, [..., rows, columns], the part of each head, d_k columns each."""
     W = W if block.axis == 1 else W.mT
     W = W[..., block.start : block.start + layer.n_heads * layer.d_k]
-    return W.unflatten(-1, (layer.n_heads, layer.d_k)).movedim(-2, -3)
+    heads: Tensor = W.unflatten(-1, (layer.n_heads, layer.d_k))
+    return heads.movedim(-2, -3)

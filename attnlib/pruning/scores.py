@@ -168,8 +168,8 @@ def _mean_over_examples(
 ) -> Tensor:
     """The mean over all examples of what ``each`` gives for those of a batch along axis 0."""
     with _plain_kernels():
-        total = sum(each(batch).detach().sum(dim=0) for batch in batches)
-    scores = total / sum(_size(batch) for batch in batches)
+        sums = [each(batch).detach().sum(dim=0) for batch in batches]
+    scores = sum(sums, torch.zeros_like(sums[0])) / sum(_size(batch) for batch in batches)
     require_finite("scores", torch.atleast_1d(scores))  # within vmap no value can be looked at
     return scores
 
@@ -219,10 +219,12 @@ def _gate_gradients(model: nn.Module, batch: Any, loss: Loss) -> Float[Tensor, "
     def gated(gates: Tensor, example: Any) -> Tensor:
         swapped = {f"model.{name}": W * scale_along(layer, row) for (name, W), layer, row
                    in zip(whole.items(), layers, gates, strict=True)}  # fmt: skip
-        return functional_call(losses, swapped, (example,))
+        found: Tensor = functional_call(losses, swapped, (example,))
+        return found
 
     ones = next(iter(whole.values())).new_ones(len(layers), layers[0].n_heads)
-    return vmap(grad(gated), in_dims=(None, 0))(ones, batch)
+    gradients: Tensor = vmap(grad(gated), in_dims=(None, 0))(ones, batch)
+    return gradients
 
 
 def _weight_gradients(model: nn.Module, batch: Any, output: Loss) -> list[list[Tensor]]:

@@ -81,7 +81,8 @@ class Reader(nn.Module):
         x = torch.cat([pairs, question.unsqueeze(1)], dim=1)
         for layer in self.layers:
             x, _ = layer(x)
-        return self.out(self.norm(x[:, -1]))
+        logits: Tensor = self.out(self.norm(x[:, -1]))
+        return logits
 
 
 def losses(model: nn.Module, q: Questions) -> Float[Tensor, " b"]:
@@ -91,13 +92,14 @@ def losses(model: nn.Module, q: Questions) -> Float[Tensor, " b"]:
 
 def norms(model: nn.Module, q: Questions) -> Float[Tensor, " b"]:
     """The notes' F: the norm of the model's output, one for each question."""
-    return torch.linalg.vector_norm(model(q), dim=-1)
+    norm: Tensor = torch.linalg.vector_norm(model(q), dim=-1)
+    return norm
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, q: Questions, kind: int | None = None) -> float:
     """The share of questions answered rightly; with a kind, of those of this kind."""
-    right = (model(q).argmax(-1) == q.answer).double()
+    right: Tensor = (model(q).argmax(-1) == q.answer).double()
     return right.mean().item() if kind is None else right[q.kind == kind].mean().item()
 
 

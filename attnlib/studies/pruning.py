@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from attnlib._files import write_atomically
 from attnlib._inputs import require_integer, require_real
-from attnlib.pruning.heads import gate_heads, rescale_heads
+from attnlib.pruning.heads import attention_layers, gate_heads, rescale_heads
 from attnlib.pruning.prune import Pruning, greedy_prune
 from attnlib.pruning.task import (
     KINDS,
@@ -124,12 +124,19 @@ def row_of(model: Reader, seed: int, progress: bool = True) -> dict[str, Any]:
     return row
 
 
-def _subsets(model: Reader, test: Questions, bar: tqdm) -> dict[str, list[float]]:
+def _shape(model: Reader) -> tuple[int, int]:
+    """The numbers of layers and of heads in each."""
+    layers = attention_layers(model)
+    return len(layers), layers[0].n_heads
+
+
+# tqdm is generic in its stubs alone: tqdm[…] would fail at run time.
+def _subsets(model: Reader, test: Questions, bar: tqdm) -> dict[str, list[float]]:  # type: ignore[type-arg]
     """Best, worst and mean accuracy with 0, 1, … heads removed, over all subsets of this size."""
-    shape = (len(model.layers), model.layers[0].attend.n_heads)
-    found: list[list[float]] = [[] for _ in range(shape[0] * shape[1] + 1)]
-    for mask in itertools.product((True, False), repeat=shape[0] * shape[1]):
-        with gate_heads(model, torch.tensor(mask).view(shape)):
+    L, H = _shape(model)
+    found: list[list[float]] = [[] for _ in range(L * H + 1)]
+    for mask in itertools.product((True, False), repeat=L * H):
+        with gate_heads(model, torch.tensor(mask).view(L, H)):
             found[mask.count(False)].append(accuracy(model, test))
         bar.update()
     bar.close()
@@ -142,7 +149,7 @@ def _pruned(
     tune: Callable[[torch.nn.Module], None] | None = None,
 ) -> Pruning:  # fmt: skip
     """All heads but one removed; the accuracy after each."""
-    L, H = len(model.layers), model.layers[0].attend.n_heads
+    L, H = _shape(model)
     return greedy_prune(
         model, [_questions(SETTINGS.scored, SCORED)], run.method, run.f, L * H - 1,
         lambda gated: accuracy(gated, test), once=run.once, highest_first=run.highest_first,
@@ -166,8 +173,7 @@ def rescaled(model: Reader, seed: int) -> Reader:
     The logarithm of c is uniform between −ln 4 and ln 4.
     """
     generator = torch.Generator().manual_seed(RESCALING + seed)
-    shape = (len(model.layers), model.layers[0].attend.n_heads)
-    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(_shape(model), generator=generator, dtype=torch.float64)
     copied = copy.deepcopy(model)
     rescale_heads(copied, 4 ** (2 * uniform - 1))
     return copied
@@ -175,7 +181,7 @@ def rescaled(model: Reader, seed: int) -> Reader:
 
 def _without(model: Reader, test: Questions) -> list[list[list[float]]]:
     """Accuracy by kind of question, [L][H][3], with one head removed."""
-    L, H = len(model.layers), model.layers[0].attend.n_heads
+    L, H = _shape(model)
     found = torch.zeros(L, H, len(KINDS), dtype=torch.float64)
     for index in itertools.product(range(L), range(H)):
         mask = torch.ones(L, H, dtype=torch.bool)
