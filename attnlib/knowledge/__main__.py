@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -97,16 +98,13 @@ def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> No
 @wiki
 @click.option("--writing_params_path", type=PATH, required=True)
 @click.option(
-    "--names",
-    type=float,
-    default=0.0,
+    "--names", type=float, default=0.0,
     help="Share of the texts in which a name is hidden, not any span.",
-)
+)  # fmt: skip
 @click.option(
-    "--questions_path",
-    type=PATH,
+    "--questions_path", type=PATH,
     help="Pairs to read among the texts, those of fine-tuning.  [default: none]",
-)
+)  # fmt: skip
 @click.option("--every", type=int, default=4, help="With them: one step in so many.")
 @size_options()
 @run_options(epochs=60, learning_rate=5e-3, batch_size=32, warmup=100)
@@ -124,7 +122,8 @@ def pretrain(
         click.echo(f"{cut} of {len(texts)} texts have more than block_size - 1 = "
                    f"{model.block_size - 1} characters and are cut there", err=True)  # fmt: skip
     batches = span_batches(texts, alphabet, model.block_size, run.batch_size, run.seed, names)
-    corpus, steps = texts, -(-len(texts) // run.batch_size)
+    corpus: Sequence[object] = texts
+    steps = -(-len(texts) // run.batch_size)
     if questions_path is not None:
         pairs = read_pairs(questions_path)
         check_alphabet(questions_path, pairs, alphabet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 
@@ -114,11 +115,11 @@ def generate_corpus(people: int, places: int, seed: int) -> tuple[list[str], Pai
     seed = require_integer("seed", seed, 0)
     generator = torch.Generator().manual_seed(mixed_seed(seed))
 
-    def shuffled(items, count=None):
+    def shuffled(items: Sequence[str], count: int | None = None) -> list[str]:
         order = torch.randperm(len(items), generator=generator)
         return [items[i] for i in order[:count].tolist()]
 
-    def one_of(items):
+    def one_of(items: Sequence[str]) -> str:
         return items[int(torch.randint(len(items), (), generator=generator))]
 
     names, towns = shuffled(names, people), shuffled(towns, places)

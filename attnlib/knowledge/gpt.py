@@ -46,7 +46,8 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch n d_model"]:
         # Without weights attention is a fused kernel: faster, and A is never stored.
         x = x + self.drop(self.attend(self.norm_1(x), need_weights=False)[0])
-        return x + self.drop(self.ffn(self.norm_2(x)))
+        x = x + self.drop(self.ffn(self.norm_2(x)))
+        return x
 
 
 class GPT(nn.Module):
@@ -122,20 +123,25 @@ class GPT(nn.Module):
             raise ValueError(f"idx has n = {idx.shape[1]} positions, block_size = "
                              f"{self.block_size} is the most")  # fmt: skip
         require_classes("idx", idx, tuple(idx.shape), self.vocab_size)
-        x = self.characters(idx)
-        return self.drop(x if self.attention == "rotary" else x + self.positions[: idx.shape[1]])
+        x: Tensor = self.characters(idx)
+        if self.attention != "rotary":
+            x = x + self.positions[: idx.shape[1]]
+        x = self.drop(x)
+        return x
 
     def forward(self, idx: Int[Tensor, "batch n"]) -> Float[Tensor, "batch n vocab"]:
         """The logits of the next character, at each position."""
         x = self._embed(idx)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.norm(x))
+        logits: Tensor = self.head(self.norm(x))
+        return logits
 
     def weights(self, idx: Int[Tensor, "batch n"]) -> list[Float[Tensor, "batch h n n"]]:
         """The attention weights of every layer: entry [b, h, t, s] is what t takes from s."""
         x, found = self._embed(idx), []
         for block in self.blocks:
-            found.append(block.attend(block.norm_1(x))[1])
+            # The annotations of torch's ModuleList do not say what it is a list of.
+            found.append(block.attend(block.norm_1(x))[1])  # type: ignore[operator]
             x = block(x)
         return found

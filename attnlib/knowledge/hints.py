@@ -35,7 +35,7 @@ def _ngrams(name: str, n: int = 3) -> list[str]:
 
 def _lookup(train: Pairs, part: Callable[[str], str], otherwise: str) -> Callable[[str], str]:
     """The place that is most frequent with a part of the name; where it is unknown, another."""
-    places = defaultdict(Counter)
+    places: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for q, place in train:
         places[part(asked_name(q))][place] += 1
     return lambda name: (
@@ -45,7 +45,8 @@ def _lookup(train: Pairs, part: Callable[[str], str], otherwise: str) -> Callabl
 
 def _bayes(train: Pairs) -> Callable[[str], str]:
     """Naive Bayes on three characters at a time, every count raised by one."""
-    born, grams = Counter(place for _, place in train), defaultdict(Counter)
+    born = Counter(place for _, place in train)
+    grams: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for q, place in train:
         grams[place].update(_ngrams(asked_name(q)))
     kinds = len({gram for counts in grams.values() for gram in counts})

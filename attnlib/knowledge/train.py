@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,9 +71,10 @@ def train(
     require_integer("checkpoint_every", checkpoint_every, 1)
     require_integer("seed", seed, 0)
     optimizer = _adamw(model, schedule)
-    first, history, pending = 0, [], []
+    done: Progress = (0, [], [])
     if checkpoint is not None and Path(checkpoint).exists():
-        first, history, pending = _restore(checkpoint, settings, model, optimizer)
+        done = _restore(checkpoint, settings, model, optimizer)
+    first, history, pending = done
     model.train()
     with _bar(schedule.steps, first, progress) as bar:
         for step in range(first, schedule.steps):
@@ -100,7 +102,7 @@ def train(
 
 def _adamw(model: GPT, schedule: Schedule) -> torch.optim.AdamW:
     """Matrices decay, vectors do not."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in model.parameters() if p.ndim >= 2],
          "weight_decay": schedule.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
@@ -108,7 +110,8 @@ def _adamw(model: GPT, schedule: Schedule) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.95), fused=True)
 
 
-def _bar(steps: int, first: int, title: str) -> tqdm:
+# tqdm is generic in its stubs alone: tqdm[…] would fail at run time.
+def _bar(steps: int, first: int, title: str) -> tqdm:  # type: ignore[type-arg]
     return tqdm(
         total=steps, initial=first, desc=title, disable=not title, file=sys.stderr,
         mininterval=0.2 if sys.stderr.isatty() else 30, dynamic_ncols=True,
