@@ -41,9 +41,10 @@ def gathered(
             value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
             return command(**given, **{name: value})
 
+        decorated: Command = gathering
         for option in reversed(options):
-            gathering = option(gathering)
-        return gathering
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 

@@ -67,7 +67,7 @@ def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Te
     axis without any True is refused.
     """
     require_rows(name_z, z, dim)
-    attend = torch.ones_like(z, dtype=torch.bool)
+    attend: Tensor = torch.ones_like(z, dtype=torch.bool)
     if mask is not None:
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
             kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__

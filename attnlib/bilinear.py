@@ -186,7 +186,8 @@ def _complement(W: Tensor) -> Tensor:
     """Orthonormal basis of what is orthogonal to every column."""
     P, sigma, _ = torch.linalg.svd(W, full_matrices=True)
     rank = int((sigma > max(W.shape) * torch.finfo(W.dtype).eps * sigma[0]).sum())
-    return P[:, rank:]
+    rest: Tensor = P[:, rank:]
+    return rest
 
 
 def _require_matrix(name: str, x: Any) -> None:

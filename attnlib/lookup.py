@@ -56,7 +56,7 @@ def subspace_projector(basis: Float[Tensor, "*b d m"]) -> Float[Tensor, "*b d d"
     length = unit.detach().norm(dim=-2, keepdim=True)
     unit = unit / torch.where(length > 0, length, 1.0)
     _require_independent_columns("basis", unit)
-    Q = torch.linalg.qr(unit).Q
+    Q: Tensor = torch.linalg.qr(unit).Q
     M = Q @ Q.mT
     return (M + M.mT) / 2  # a matrix product may round its two halves differently
 

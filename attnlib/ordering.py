@@ -209,13 +209,14 @@ def line_integral(
 def _quadrature(p1: Tensor, p2: Tensor, eps: float, variant: str) -> float:
     step = p2 - p1
 
-    def both_halves(t: np.ndarray) -> np.ndarray:
+    def both_halves(at: np.ndarray) -> np.ndarray:
         # From either end to the middle: 1 − t would lose the digits of a zero at t = 1.
-        t = torch.from_numpy(np.asarray(t)).unsqueeze(-1)
+        t = torch.from_numpy(np.asarray(at)).unsqueeze(-1)
         # What underflows to 0 would be infinite before the end.
         ways = ((1 - t) * a + t * b for a, b in ((p1, p2), (p2, p1)))
         tiny = torch.finfo(torch.float64).tiny
-        return sum(_integrand(x.clamp(min=tiny), step, eps, variant) for x in ways).numpy()
+        halves = (_integrand(x.clamp(min=tiny), step, eps, variant) for x in ways)
+        return sum(halves, torch.zeros((), dtype=torch.float64)).numpy()
 
     # Level 5 from the start: an integrand that is nearly singular beyond an end, at a distance
     # of 1e-9 say, looks converged at lower levels when it is not.

@@ -112,7 +112,8 @@ def shift_rotation(k: int, d: int, base: float | int = 10000.0) -> Float[Tensor,
     angle = k * frequencies(d, base)
     c, s = angle.cos(), angle.sin()
     blocks = torch.stack([torch.stack([c, s], dim=-1), torch.stack([-s, c], dim=-1)], dim=-2)
-    return torch.block_diag(*blocks).to(torch.get_default_dtype())
+    R: Tensor = torch.block_diag(*blocks)
+    return R.to(torch.get_default_dtype())
 
 
 def rotary(

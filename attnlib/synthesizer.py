@@ -142,7 +142,8 @@ class SynthesizerAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """[batch, n, d_model] → [batch, heads, n, d_head]."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.n_heads, -1))
+        return heads.transpose(1, 2)
 
     def scores(self, x: Float[Tensor, "batch n d_model"]) -> Float[Tensor, "batch heads n n"]:
         """The scores before the mask; row t depends on x[:, t] alone, for "random" on nothing.

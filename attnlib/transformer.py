@@ -223,10 +223,11 @@ class TransformerLayer(nn.Module):
             raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
         # Before a norm, which would not name it.
         require_tokens("x", x, "W_Q", self.attend.W_Q, entries=self.attend.d_model)
+        parts: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]]
         parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
-        if memory is not None:
-            parts.insert(1, lambda x: self.cross(x, memory, memory_mask))
-        weights = []
+        if (cross := self.cross) is not None:
+            parts.insert(1, lambda x: cross(x, memory, memory_mask))
+        weights: list[Tensor] = []
         for part, norm in zip(parts, self.norms, strict=True):
             output, A = part(norm(x) if self.norm_first else x)
             x = x + output if self.norm_first else norm(x + output)
