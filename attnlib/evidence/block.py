@@ -242,7 +242,8 @@ def _reject(name: str, wrong: Any, value: Any, yardstick: Yardstick) -> dict[str
     kind = hollow(wrong, value, yardstick)
     inexact = yardstick.unit != "entries" or not yardstick.tolerance.exact
     narrow = inexact and not yardstick.gap(wrong, widened=2.0).off
-    if (kind or narrow) and not excuse:
+    explained = excuse or (yardstick.unit != "standard errors" and yardstick.tolerance.why.strip())
+    if (kind and not excuse) or (narrow and not explained):
         told = f"is {kind}: nobody would write it" if kind else "misses by less than 2 tolerances"
         raise ClaimError(f"the wrong version {name!r} {told}. Find a better one, or say why it "
                          f"may stand: excused(value, why) [{yardstick.text()}]")  # fmt: skip
