@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,30 +21,53 @@ def as_array(name: str, x: Any) -> Array:
     Booleans and integers keep their type, floats become float64.
 
     Raises:
-        ClaimError: x is empty, masked, not numeric, not finite, or holds an integer that NumPy
-            would round.
+        ClaimError: x is empty, masked, not numeric, not finite, mixes booleans with numbers, or
+            holds an integer that NumPy would round.
     """
-    if isinstance(x, torch.Tensor):
-        x = x.detach().cpu()
-        x = (x.double() if x.is_floating_point() else x).numpy()
-    if isinstance(x, np.ma.MaskedArray):
-        raise ClaimError(f"{name} is masked: nothing may be hidden")
     try:
-        a: Array = np.asarray(x)
-    except (TypeError, ValueError) as error:
+        parts = [_part(item) for item in _items(x)]
+        a: Array = parts[0] if not isinstance(x, list | tuple) else np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ClaimError(f"{name} is not an array: {error}") from None
-    if a.dtype.kind == "f" and not isinstance(x, np.ndarray):
-        for typed, number in zip(np.array(x, dtype=object).flat, a.flat, strict=True):
-            if isinstance(typed, int) and typed != float(number):
-                raise ClaimError(f"{name} holds {typed}, which NumPy would round")
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise ClaimError(f"{name} is masked: nothing may be hidden")
+    kinds = {part.dtype.kind for part in parts}
+    if "b" in kinds and len(kinds) > 1:
+        raise ClaimError(f"{name} mixes booleans with numbers")
+    if a.dtype.kind == "f":
+        for part in parts:
+            if not _is_float64(part):
+                raise ClaimError(f"{name} holds {part}, which NumPy would round")
     if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
         raise ClaimError(f"{name} must hold real numbers or booleans, got {a.dtype}")
     if a.size == 0:
         raise ClaimError(f"{name} is empty: nothing is compared")
     if not np.isfinite(a).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
-        raise ClaimError(f"{name} holds {a[where]} at {where}")
+        raise ClaimError(f"{name} holds {a[where]}" + f" at {where}" * bool(where))
     return a.astype(np.float64 if a.dtype.kind == "f" else a.dtype)
+
+
+def _items(x: Any) -> Iterator[Any]:
+    """What stands in a list, lists in it taken apart; x alone if it is none."""
+    if isinstance(x, list | tuple):
+        for item in x:
+            yield from _items(item)
+    else:
+        yield x
+
+
+def _part(x: Any) -> Array:
+    """One item, without a rounding: its own type decides."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu().resolve_neg()
+        x = (x.double() if x.is_floating_point() else x).numpy()
+    return np.asanyarray(x)  # any: a mask is to be seen
+
+
+def _is_float64(a: Array) -> bool:
+    """Whether every integer in a is a number of double precision too."""
+    return a.dtype.kind == "f" or bool((a.astype(np.float64).astype(object) == a).all())
 
 
 def as_pair(value: Any, reference: Array) -> tuple[Array, Array]:
@@ -64,6 +88,6 @@ def as_pair(value: Any, reference: Array) -> tuple[Array, Array]:
         exact = (np.asarray(a.astype(object) + 0, object) for a in (x, reference))
         return next(exact), next(exact)
     for a in (x, reference):
-        if (a.astype(np.float64).astype(object) != a.astype(object)).any():
+        if not _is_float64(a):
             raise ClaimError("an integer that is no float64 compares with integers only")
     return x.astype(np.float64), reference.astype(np.float64)
