@@ -37,7 +37,7 @@ def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable
     The property takes the reader's answer and one instance, drawn from the named strategies,
     and asserts what must hold. The checker prints that 200 instances (all, if there are fewer)
     did not contradict the answer, or the smallest counterexample found. An answer that raises
-    is contradicted too.
+    is contradicted too. A property that returns something is a TypeError: it must assert.
 
     >>> @check_answer(a=st.integers(0, 99), b=st.integers(0, 99))
     ... def check_sum(add, a, b):
@@ -53,12 +53,15 @@ def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable
     def decorate(holds: Callable) -> Callable[[Any], None]:
         def contradiction(answer: Any, values: dict[str, Any]) -> str | None:
             try:
-                holds(answer, **deepcopy(values))  # an answer may overwrite its arguments
+                returned = holds(answer, **deepcopy(values))  # an answer may overwrite them
             except UnsatisfiedAssumption:  # the property skips this instance
                 raise
             except Exception as error:
                 name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
                 return f"{name}{error}".strip() or "the property does not hold"
+            if returned is not None:  # a truth value that nobody would look at
+                raise TypeError(f"{holds.__name__} must assert what holds and return nothing; "
+                                f"it returned {returned!r}")  # fmt: skip
             return None
 
         def check(answer: Any) -> None:

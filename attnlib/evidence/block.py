@@ -23,16 +23,16 @@ from typing import Any
 
 import numpy as np
 
-from attnlib.evidence.compare import Identity, Mean, Near, Pattern, Tolerance, Yardstick
+from attnlib.evidence.compare import HAIR, Identity, Mean, Near, Pattern, Tolerance, Yardstick
 from attnlib.evidence.errors import ClaimError
 from attnlib.evidence.hollow import hollow
 from attnlib.evidence.ledger import CLAIM_MIME, VALUES_MIME, load_claims
 
 __all__ = ["Claim", "claim", "excused", "state"]
 
-DECIDES = 3  # a tolerance that could be 10³ times wider needs no reason
-# What is said of a miss: "more than" the largest of these that it reaches, which no rounding
-# on another machine can change, but for a miss that lies just there.
+DECIDES = 10**3  # a tolerance that could be so much wider needs no reason
+# What is said of a miss: "at least" the largest of these that it reaches, which no rounding
+# on another machine changes, unless the miss lies just there.
 BUCKETS = (10**9, 10**6, 10**3, 10, 2, 1)
 SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -72,10 +72,10 @@ class Excused:
 def excused(value: Any, why: str) -> Excused:
     """Allow a wrong version that would be refused, for a reason that is shown with it.
 
-    Refused are those that miss by less than two tolerances, and those that nobody would write
-    (see :func:`attnlib.evidence.hollow.hollow`).
+    Refused are those that miss by less than two tolerances or by rounding alone, and those that
+    nobody would write (see :func:`attnlib.evidence.hollow.hollow`).
     """
-    if not why.strip():
+    if not (isinstance(why, str) and why.strip()):
         raise ClaimError("an excuse needs a reason: excused(value, why)")
     return Excused(value, why)
 
@@ -86,6 +86,7 @@ class Claim:
     def __init__(self, entry: dict[str, str]) -> None:
         self._entry = entry
         self._comparisons: list[dict[str, Any]] = []
+        self._unfinished: list[str] = []
         self._open = False
 
     # -- comparisons ---------------------------------------------------------
@@ -143,23 +144,25 @@ class Claim:
     def _compare(
         self, what: str, value: Any, rejects: Any, tolerance: Any, make: Callable[[], Yardstick]
     ) -> None:
+        where = f"claim {self._entry['id']}: {what}"
+        self._unfinished.append(where)
         if not isinstance(rejects, Mapping) or not rejects:
             raise TypeError(
-                f"claim {self._entry['id']}: {what}: rejects must name at least one wrong "
+                f"{where}: rejects must name at least one wrong "
                 f"version, as in rejects={{'without the factor': value}}; got {rejects!r}"
             )
         if not isinstance(tolerance, Tolerance | None):
-            raise TypeError(f"claim {self._entry['id']}: {what}: tolerance must come from "
-                            f"within(atol, why), got {tolerance!r}")  # fmt: skip
+            raise TypeError(f"{where}: tolerance must come from within(atol, why), "
+                            f"got {tolerance!r}")  # fmt: skip
         try:
             if not self._open:
                 raise ClaimError("comparisons belong inside `with claim(...) as c:`")
-            if not what.strip():
-                raise ClaimError("say what is compared")
+            if not (isinstance(what, str) and what.strip()):
+                raise ClaimError("say what is compared, before the value")
             self._comparisons.append(_examine(what, value, make(), rejects))
         except ClaimError as error:
-            where = f"claim {self._entry['id']}: " + f"{what}: " * bool(what.strip())
-            raise ClaimError(f"{where}{error}") from None
+            raise ClaimError(f"{where}: {error}") from None
+        self._unfinished.pop()
 
     # -- the block -----------------------------------------------------------
 
@@ -176,6 +179,9 @@ class Claim:
         self._open = False
         if kind is not None:
             return
+        if self._unfinished:
+            raise ClaimError(f"{self._unfinished[0]}: it failed, and the error was caught inside "
+                             "the block")  # fmt: skip
         if not self._comparisons:
             raise ClaimError(f"claim {self._entry['id']}: the block compares nothing")
         _show(self._text(), CLAIM_MIME, self.record())
@@ -211,15 +217,14 @@ def _examine(
     why, window = yardstick.tolerance.why, ""
     if not (yardstick.tolerance.exact or isinstance(yardstick, Mean)):
         versions = [w.value if isinstance(w, Excused) else w for w in rejects.values()]
-        reach = yardstick.reach(value, versions)
-        if reach >= DECIDES:
+        if yardstick.holds(value, versions, DECIDES * (1 - HAIR)):
             # Wide enough: how wide says more than why it is not wider.
-            why, window = "", _window_text(yardstick.tolerance, reach)
+            why, window = "", _window_text(yardstick.tolerance, yardstick.reach(value, versions))
         elif not why.strip():
             near = min(found, key=lambda w: w["miss"])
             raise ClaimError(
                 f"the tolerance decides, so it needs a reason: within(atol, why). The wrong "
-                f"version {near['name']!r} misses by {miss_text(near)} [{yardstick.text()}]"
+                f"version {near['name']!r} is {miss_text(near)} [{yardstick.text()}]"
             )
     return {
         "kind": yardstick.kind, "what": what, "tolerance": yardstick.text(), "why": why,
@@ -240,17 +245,17 @@ def _reject(name: str, wrong: Any, value: Any, yardstick: Yardstick) -> dict[str
     if not gap.off:
         raise ClaimError(f"the wrong version {name!r} is accepted [{yardstick.text()}]")
     kind = hollow(wrong, value, yardstick)
-    inexact = yardstick.unit != "entries" or not yardstick.tolerance.exact
-    narrow = inexact and not yardstick.gap(wrong, widened=2.0).off
-    explained = excuse or (yardstick.unit != "standard errors" and yardstick.tolerance.why.strip())
-    if (kind and not excuse) or (narrow and not explained):
-        told = f"is {kind}: nobody would write it" if kind else "misses by less than 2 tolerances"
+    # The reason of a tolerance says why it is not wider. That of an interval says nothing of
+    # the kind, and an exact comparison has none.
+    tolerance = yardstick.tolerance
+    explained = excuse or (tolerance.why.strip() and not tolerance.exact)
+    if (kind and not excuse) or (gap.narrow and not explained):
+        told = f"is {kind}: nobody would write it" if kind else gap.narrow
         raise ClaimError(f"the wrong version {name!r} {told}. Find a better one, or say why it "
                          f"may stand: excused(value, why) [{yardstick.text()}]")  # fmt: skip
-    if excuse and not (kind or narrow):
+    if excuse and not (kind or gap.narrow):
         raise ClaimError(f"the wrong version {name!r} needs no excuse: give its value alone")
-    # A hair more, so that rounding cannot move a miss that lies on an edge.
-    miss = next((b for b in BUCKETS if gap.miss * (1 + 1e-9) >= b), 1)
+    miss = next((b for b in BUCKETS if gap.miss * (1 + HAIR) >= b), 1)
     return {"name": name, "miss": miss, "unit": yardstick.unit, "hollow": kind or "",
             "excuse": excuse}  # fmt: skip
 
@@ -261,14 +266,14 @@ def miss_text(wrong: Mapping[str, Any]) -> str:
     size = str(miss) if miss < 1000 else _power(miss)
     if unit == "entries":
         return "off in one entry" if miss == 1 else f"off in {size} entries or more"
-    return f"off by less than 2 {unit}" if miss == 1 else f"off by more than {size} {unit}"
+    return f"off by less than 2 {unit}" if miss == 1 else f"off by at least {size} {unit}"
 
 
 def _window_text(tolerance: Tolerance, reach: int) -> str:
     """How much wider the tolerance could be, to a power of ten."""
     if tolerance.rtol:
         return f"any tolerance up to {_power(10**reach)} times as wide gives this verdict"
-    largest = int(np.floor(np.log10(tolerance.atol) + reach + 1e-9))
+    largest = int(np.floor(np.log10(tolerance.atol * (1 + HAIR)) + reach))
     return f"any tolerance up to 1e{largest} gives this verdict"
 
 
@@ -289,11 +294,15 @@ def state(**values: Any) -> None:
         raise ClaimError("state: nothing is stated")
     shown = {}
     for name, value in values.items():
-        if not np.isfinite(float(value)):
+        try:
+            number = float(value) + 0.0  # no −0, whose sign may be one of rounding
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise ClaimError(f"state: {name} must be one real number, got {value!r}") from None
+        if not np.isfinite(number):
             raise ClaimError(f"state: {name} is {value}")
         # Six digits: enough for any prose, too few for rounding errors to show. Twelve first, so
         # that they do not decide a tie either: 2⁻¹⁰ = 0.0009765625.
-        shown[name] = f"{float(f'{float(value):.12g}'):.6g}"
+        shown[name] = f"{float(f'{number:.12g}'):.6g}"
     _show("\n".join(f"{k} = {float(v):.4g}" for k, v in shown.items()), VALUES_MIME, shown)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -22,6 +22,9 @@ __all__ = ["Gap", "Identity", "Mean", "Near", "Pattern", "Tolerance", "Yardstick
            "within"]  # fmt: skip
 
 WIDEST = 18  # a window is not followed beyond so many powers of ten
+# Rounding must not decide where a miss lies just on an edge: numbers a hair apart are one.
+HAIR = 1e-9
+ROUNDING = 16 * 2.0**-52  # of the larger side: an error below this is one of rounding
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Tolerance:
     rtol: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.why, str):
+            raise TypeError(f"why must be a sentence, got {self.why!r}; the relative tolerance "
+                            "has a name: within(atol, why, rtol=...)")  # fmt: skip
         for name, value in (("atol", self.atol), ("rtol", self.rtol)):
             if not 0 <= value < math.inf:
                 raise ClaimError(f"{name} must be finite and ≥ 0, got {value}")
@@ -43,7 +49,11 @@ class Tolerance:
 
     def of(self, reference: Array) -> Array:
         """What is allowed at each entry."""
-        return np.asarray(self.atol + self.rtol * abs(reference.astype(np.float64)))
+        with np.errstate(over="ignore"):
+            allowed = np.asarray(self.atol + self.rtol * abs(reference.astype(np.float64)))
+        if not np.isfinite(allowed).all():
+            raise ClaimError("the tolerance overflows")
+        return allowed
 
     def text(self, name: str) -> str:
         parts = [one_digit(self.atol)] if self.atol else []
@@ -73,6 +83,7 @@ class Gap:
     off: int  # entries that are not allowed
     miss: float  # by how much the worst one misses, in units of the yardstick
     text: str  # the worst entry, in words
+    narrow: str = ""  # why another machine, or a slightly wider tolerance, may see no miss
 
 
 class Yardstick(ABC):
@@ -91,14 +102,15 @@ class Yardstick(ABC):
     def text(self) -> str:
         """The tolerance in words."""
 
-    def reach(self, value: Any, wrong: Iterable[Any]) -> int:
+    def holds(self, value: Any, wrong: Iterable[Any], widened: float | int) -> bool:
+        """Whether a tolerance so much wider gives the same verdict on the value and all others."""
+        return not self.gap(value, widened).off and all(self.gap(w, widened).off for w in wrong)
+
+    def reach(self, value: Any, wrong: Sequence[Any]) -> int:
         """How often the tolerance can be made ten times wider without changing a verdict."""
-        versions = list(wrong)
-        for power in range(1, WIDEST + 1):
-            width = 10.0**power
-            if self.gap(value, width).off or not all(self.gap(w, width).off for w in versions):
-                return power - 1
-        return WIDEST
+        powers = range(1, WIDEST + 1)
+        wider = (p for p in powers if not self.holds(value, wrong, 10.0**p * (1 + HAIR)))
+        return next(wider, WIDEST + 1) - 1
 
 
 class Near(Yardstick):
@@ -115,22 +127,19 @@ class Near(Yardstick):
     def gap(self, value: Any, widened: float | int = 1) -> Gap:
         x, r = as_pair(value, self.reference)
         relation = {0: "differs from", 1: "exceeds", -1: "is below"}[self.side]
-        error = abs(x - r) if self.side == 0 else self.side * (x - r)
-        if self.tolerance.exact:
-            off = np.asarray(error > 0, dtype=bool)
-            worst = np.asarray(error, dtype=np.float64)
-            return Gap(int(off.sum()), float(off.sum()), _worst(worst, off, x, r, relation))
-        allowed, error = self.tolerance.of(self.reference), np.asarray(error, dtype=np.float64)
-        off = np.asarray(error > widened * allowed)
         # Where nothing is allowed, by a relative tolerance of 0, any error is infinitely off.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            units = np.asarray(np.where(error > 0, error / allowed, 0.0))
-        return Gap(int(off.sum()), float(units.max()), _worst(units, off, x, r, relation))
-
-    def reach(self, value: Any, wrong: Iterable[Any]) -> int:
-        # A value that is accepted stays so in a wider tolerance: only the misses count.
-        miss = min(self.gap(version).miss for version in wrong)
-        return min(int(math.log10(miss)), WIDEST) if miss < math.inf else WIDEST
+            error = abs(x - r) if self.side == 0 else self.side * (x - r)
+            size, allowed = np.asarray(error, np.float64), self.tolerance.of(self.reference)
+            # Not of the size: integers are compared exactly.
+            off = np.asarray(error > widened * allowed, dtype=bool)
+            if self.tolerance.exact:
+                told = _worst(size, off, x, r, relation)
+                return Gap(int(off.sum()), float(off.sum()), told, _rounding(size, x, r))
+            units = np.asarray(np.where(size > 0, size / allowed, 0.0))
+        miss = float(units.max())
+        narrow = "misses by less than 2 tolerances" if miss * (1 + HAIR) < 2 else ""
+        return Gap(int(off.sum()), miss, _worst(units, off, x, r, relation), narrow)
 
     def text(self) -> str:
         return self.tolerance.text("slack" if self.side else "|error|")
@@ -155,13 +164,16 @@ class Pattern(Yardstick):
     def gap(self, value: Any, widened: float | int = 1) -> Gap:
         signs = self.reference.astype(int)
         x, r = as_pair(value, signs)
-        zero = abs(x) <= widened * self.tolerance.atol
+        zero = np.asarray(abs(x) <= widened * self.tolerance.atol, dtype=bool)
         found = np.asarray(np.where(zero, 0, np.sign(x)), dtype=int)
         if self.reference.dtype.kind == "b":
             found = abs(found)
         off = np.asarray(found != signs)
         told = _worst(np.asarray(abs(found - signs), float), off, x, r, "does not have the sign")
-        return Gap(int(off.sum()), float(off.sum()), told)
+        narrow = ""
+        if not self.tolerance.exact and widened == 1 and not self.gap(value, 2 * (1 - HAIR)).off:
+            narrow = "misses by less than 2 tolerances"
+        return Gap(int(off.sum()), float(off.sum()), told, narrow)
 
     def text(self) -> str:
         return self.tolerance.text("|zero|")
@@ -183,7 +195,7 @@ class Mean(Yardstick):
         self.reference, self.n = np.asarray(sample.mean(axis=0)), len(sample)
         # Shared among the entries (Bonferroni): the confidence is that of the whole comparison.
         chance = (1 - confidence) / (2 * self.reference.size)
-        self.quantile = float(stdtrit(self.n - 1, 1 - chance))
+        self.quantile = -float(stdtrit(self.n - 1, chance))  # 1 − chance would round
         self.error = np.asarray(sample.std(axis=0, ddof=1) / math.sqrt(self.n))
         if not (np.isfinite(self.reference) & np.isfinite(self.quantile * self.error)).all():
             raise ClaimError("the mean or the spread of the draws overflows")
@@ -193,10 +205,14 @@ class Mean(Yardstick):
 
     def gap(self, value: Any, widened: float | int = 1) -> Gap:
         x, r = as_pair(value, self.reference)
-        units = np.asarray(abs(x - r) / self.error)
+        with np.errstate(over="ignore"):
+            units = np.asarray(abs(x - r) / self.error)
         off = np.asarray(units > widened * self.quantile)
         told = _worst(units, off, x, r, "is too far from the sample mean")
-        return Gap(int(off.sum()), float(units.max()), told)
+        miss = float(units.max())
+        close = miss * (1 + HAIR) < 2 * self.quantile
+        narrow = "misses by less than 2 half-widths of the interval" if close else ""
+        return Gap(int(off.sum()), miss, told, narrow)
 
     def text(self) -> str:
         widest = one_digit(self.quantile * self.error.max())
@@ -243,5 +259,14 @@ def _worst(size: Array, off: Array, x: Array, r: Array, relation: str) -> str:
         return ""
     at = np.unravel_index(int(np.where(off, size, -math.inf).argmax()), size.shape)
     index = tuple(int(i) for i in at)
-    return (f"{x[index]} {relation} {r[index]} at index {index}; "
-            f"{int(off.sum())} of {size.size} entries are off")  # fmt: skip
+    told = f"{x[index]} {relation} {r[index]}"
+    if not index:
+        return told
+    return f"{told} at index {index}; {int(off.sum())} of {size.size} entries are off"
+
+
+def _rounding(error: Array, x: Array, r: Array) -> str:
+    """Whether all errors of floats are so small that another machine may round them away."""
+    if x.dtype.kind != "f" or (error > ROUNDING * np.maximum(abs(x), abs(r))).any():
+        return ""
+    return "misses by rounding alone, which may differ on another machine"

@@ -12,8 +12,10 @@ from attnlib.evidence.compare import Identity, Mean, Near, Yardstick
 __all__ = ["hollow"]
 
 CONSTANT = "a constant array in place of a computed one"
+SAME = 1e-12  # of the largest entry: arrays so near to each other differ by rounding
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def hollow(wrong: Any, value: Any, yardstick: Yardstick) -> str | None:
     """Why a wrong version is no wrong version, or None if it may be one.
 
@@ -31,11 +33,11 @@ def hollow(wrong: Any, value: Any, yardstick: Yardstick) -> str | None:
         return "the value times 0"
     if _constant(w) and not _constant(r if yardstick.kind == "agreement" else x):
         return CONSTANT
-    if w.any() and (w == -x).all():
+    if w.any() and _same(w, -x):
         return "the value with its sign turned"
-    if isinstance(yardstick, Near | Mean) and w.any() and (w == -r).all():
+    if isinstance(yardstick, Near | Mean) and w.any() and _same(w, -r):
         return "the yardstick with its sign turned"
-    if isinstance(yardstick, Near) and yardstick.side and (w == 2 * r - x).all():
+    if isinstance(yardstick, Near) and yardstick.side and _same(w - r, r - x):
         return "the two sides of the same inequality exchanged"
     return None
 
@@ -53,4 +55,9 @@ def _hollow_expression(wrong: Any, value: Any, yardstick: Identity) -> str | Non
 
 
 def _constant(a: Array) -> bool:
-    return a.size > 1 and bool((a == a.flat[0]).all())
+    return a.size > 1 and _same(a.astype(np.float64), np.full(a.shape, float(a.flat[0])))
+
+
+def _same(a: Array, b: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((abs(a - b) <= SAME * abs(b).max()).all())

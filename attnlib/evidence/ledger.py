@@ -36,7 +36,10 @@ def load_claims(path: str | Path = CLAIMS) -> dict[str, dict[str, Any]]:
     except ImportError:
         raise ImportError("a list of claims needs PyYAML: pip install pyyaml") from None
     path = Path(path)
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ClaimError(f"{path.name} cannot be read: {error}") from None
     if not isinstance(entries, list):
         raise ClaimError(f"{path.name}: a list of claims is expected")
     claims: dict[str, dict[str, Any]] = {}
@@ -47,6 +50,8 @@ def load_claims(path: str | Path = CLAIMS) -> dict[str, dict[str, Any]]:
             # An unquoted 003 is the number 3. A claim of our own has no source note.
             if not isinstance(entry[key], str) or not (entry[key].strip() or key == "note"):
                 raise ClaimError(f"{path.name}: {entry['id']}: {key} must be text: {entry[key]!r}")
+        if not isinstance(entry["says"], str | None):
+            raise ClaimError(f"{path.name}: {entry['id']}: says must be text or null")
         if entry["verdict"] not in VERDICTS:
             raise ClaimError(f"{path.name}: {entry['id']}: verdict {entry['verdict']!r}")
         if entry["id"] in claims:

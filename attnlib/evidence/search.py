@@ -17,6 +17,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from attnlib.evidence.errors import ClaimError
 from attnlib.evidence.find import smallest
 
 __all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs", "search"]
@@ -143,20 +144,26 @@ def search(
     precision or, if ``exact``, at 50 digits; or None where its hypotheses do not hold. Every
     case that is close in double precision is decided at 50 digits. Derandomised: the same
     cases every time, until the code changes (Hypothesis also tries numbers that it finds in it).
+
+    Raises:
+        ClaimError: the margin at 50 digits is no number.
     """
     met = 0
 
     def fails(values: dict[str, Any]) -> bool:
         nonlocal met
         rough = margin(False, **values)
-        if rough is not None and rough > NEAR:
+        if rough is not None and NEAR < rough < math.inf:
             met += 1
             return False
         with mpmath.workdps(DIGITS):
             sharp = margin(True, **values)
-            if sharp is not None:
-                met += 1
-            return sharp is not None and sharp < -NOISE
+            if sharp is None:
+                return False
+            if not sharp == sharp:  # nan would count as an instance on which the claim holds
+                raise ClaimError(f"the margin at {DIGITS} digits is {sharp} for {values}")
+            met += 1
+            return bool(sharp < -NOISE)
 
     found = smallest(instance, fails, examples)
     return Search(met, found)
