@@ -31,7 +31,9 @@ def rows(least: int = 1, most: int = 5, low: int = -4, high: int = 4) -> st.Sear
     return entries.map(lambda row: torch.tensor(row, dtype=torch.float64))
 
 
-def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable[[Any], None]]:
+def check_answer(
+    **instance: st.SearchStrategy[Any],
+) -> Callable[[Callable[..., Any]], Callable[[Any], None]]:
     """Make a checker of answers out of a property.
 
     The property takes the reader's answer and one instance, drawn from the named strategies,
@@ -50,7 +52,7 @@ def check_answer(**instance: st.SearchStrategy) -> Callable[[Callable], Callable
       the order must not matter
     """
 
-    def decorate(holds: Callable) -> Callable[[Any], None]:
+    def decorate(holds: Callable[..., Any]) -> Callable[[Any], None]:
         def contradiction(answer: Any, values: dict[str, Any]) -> str | None:
             try:
                 returned = holds(answer, **deepcopy(values))  # an answer may overwrite them

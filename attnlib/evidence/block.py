@@ -319,4 +319,4 @@ def _show(text: str, mime: str, record: dict[str, Any]) -> None:
         return
     from IPython.display import display
 
-    display({"text/plain": text, mime: record}, raw=True)
+    display({"text/plain": text, mime: record}, raw=True)  # type: ignore[no-untyped-call]

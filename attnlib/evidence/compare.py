@@ -129,7 +129,8 @@ class Near(Yardstick):
         relation = {0: "differs from", 1: "exceeds", -1: "is below"}[self.side]
         # Where nothing is allowed, by a relative tolerance of 0, any error is infinitely off.
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            error = abs(x - r) if self.side == 0 else self.side * (x - r)
+            # An array also without axes: a lone integer would be compared as a float.
+            error = np.asarray(self.side * (x - r) if self.side else abs(x - r), x.dtype)
             size, allowed = np.asarray(error, np.float64), self.tolerance.of(self.reference)
             # Not of the size: integers are compared exactly.
             off = np.asarray(error > widened * allowed, dtype=bool)

@@ -28,7 +28,8 @@ def hollow(wrong: Any, value: Any, yardstick: Yardstick) -> str | None:
     w, x = as_array("the value", wrong), as_array("the value", value)
     if x.dtype.kind == "b":
         return CONSTANT if _constant(w) and not _constant(x) else None
-    w, x, r = (a.astype(np.float64) for a in (w, x, yardstick.reference))
+    # With an axis: arithmetic on an array without axes leaves a scalar.
+    w, x, r = (np.atleast_1d(a.astype(np.float64)) for a in (w, x, yardstick.reference))
     if not w.any() and x.any():
         return "the value times 0"
     if _constant(w) and not _constant(r if yardstick.kind == "agreement" else x):
@@ -37,7 +38,7 @@ def hollow(wrong: Any, value: Any, yardstick: Yardstick) -> str | None:
         return "the value with its sign turned"
     if isinstance(yardstick, Near | Mean) and w.any() and _same(w, -r):
         return "the yardstick with its sign turned"
-    if isinstance(yardstick, Near) and yardstick.side and _same(w - r, r - x):
+    if isinstance(yardstick, Near) and yardstick.side and (w != r).any() and _same(w - r, r - x):
         return "the two sides of the same inequality exchanged"
     return None
 

@@ -43,9 +43,9 @@ def laws(least: int = 2, most: int = 512) -> st.SearchStrategy[Law]:
     The extremes of separable functions under linear constraints have this form.
     """
 
-    # Containers are not annotated in what a strategy calls: beartype looks at items at random,
-    # and Hypothesis refuses a strategy that uses the random module.
-    def build(blocks: list) -> tuple:
+    # Items are Any in what a strategy calls: beartype looks at items at random, and Hypothesis
+    # refuses a strategy that uses the random module.
+    def build(blocks: list[Any]) -> tuple[Any, ...]:
         entries = [weight for weight, count in blocks for _ in range(count)][:most]
         entries += entries[-1:] * (least - len(entries))
         return tuple(entries) if any(entries) else (1, *entries[1:])
@@ -55,7 +55,7 @@ def laws(least: int = 2, most: int = 512) -> st.SearchStrategy[Law]:
     return st.lists(st.tuples(_WEIGHTS, counts), min_size=1, max_size=5).map(build)
 
 
-def _moved(law: tuple, moves: list, sharper: bool) -> tuple:
+def _moved(law: tuple[Any, ...], moves: list[Any], sharper: bool) -> tuple[Any, ...]:
     """The law after moves of weight; those that make it sharper go from smaller to larger."""
     entries = list(law)
     for i, j, amount in moves:
@@ -77,11 +77,11 @@ _SCALES = st.sampled_from([1, 10, 10**6, 10**12])  # after scaling, a move can b
 def pairs(least: int = 2, most: int = 512) -> st.SearchStrategy[tuple[Law, Law]]:
     """Two laws on the same points: unrelated, or the second from the first by a few moves."""
 
-    def moved(law: tuple, scale: int, moves: list) -> tuple:
+    def moved(law: tuple[Any, ...], scale: int, moves: list[Any]) -> tuple[Any, ...]:
         law = tuple(scale * weight for weight in law)
         return law, _moved(law, moves, sharper=False)
 
-    def same_length(a: tuple, b: tuple) -> tuple:
+    def same_length(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
         n = min(len(a), len(b))
         return tuple((law[:n] if any(law[:n]) else (1, *law[1:n])) for law in (a, b))
 
@@ -97,7 +97,7 @@ def flatter_pairs(least: int = 2, most: int = 512) -> st.SearchStrategy[tuple[La
     So any law can be the flatter one, and few pairs are equal.
     """
 
-    def build(law: tuple, scale: int, moves: list, seed: int) -> tuple:
+    def build(law: tuple[Any, ...], scale: int, moves: list[Any], seed: int) -> tuple[Any, ...]:
         law = tuple(scale * weight for weight in law)
         sharper = list(_moved(law, moves, sharper=True))
         random.Random(seed).shuffle(sharper)

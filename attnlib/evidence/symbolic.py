@@ -43,7 +43,7 @@ def differing(value: Array, reference: Array) -> list[str]:
         raise ClaimError("two symbols share a name but not their assumptions")
     found = []
     for index in np.ndindex(reference.shape):
-        difference = value[index] - reference[index]
+        difference: Any = value[index] - reference[index]
         point = nonzero_at(difference)
         if point is not None:
             pair = f"{value[index]} differs from {reference[index]}"
