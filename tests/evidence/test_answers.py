@@ -11,8 +11,7 @@ import torch
 from hypothesis import assume, find, given
 from hypothesis import strategies as st
 
-import attnlib
-from attnlib.evidence.answers import check_answer, rows
+from attnlib.evidence import answers, check_answer, rows
 
 
 def must(condition, message):
@@ -128,6 +127,19 @@ def test_a_property_without_a_message(capsys):
     assert all(line == line.rstrip() for line in out.splitlines()), "no trailing blanks"
 
 
+@pytest.mark.parametrize("returned", [True, False, 0, torch.tensor(True)], ids=repr)
+def test_a_property_that_returns_instead_of_asserting(returned, capsys):
+    """Nobody would look at what it returns, and every answer would pass."""
+
+    @check_answer(k=st.integers(0, 9))
+    def check_k(f, k):
+        return returned
+
+    with pytest.raises(TypeError, match="check_k must assert what holds and return nothing"):
+        check_k(lambda k: k)
+    assert capsys.readouterr().out == ""
+
+
 def test_the_number_of_instances_is_true(capsys):
     seen = []
 
@@ -177,7 +189,7 @@ def test_the_checker_keeps_the_name_and_the_words_of_the_property():
 
 SCRIPT = """
 import torch
-from attnlib.evidence.answers import check_answer, rows
+from attnlib.evidence import check_answer, rows
 
 @check_answer(x=rows(), y=rows(3, 9, -50, 50))
 def check(f, x, y):
@@ -201,7 +213,7 @@ def test_two_runs_and_two_processes_see_the_same(capsys):
     random.seed(2)
     assert run() == first
     # Another process, without the settings of the tests, as if on a build server.
-    env = os.environ | {"PYTHONPATH": str(Path(attnlib.__file__).parents[1]), "CI": "true"}
+    env = os.environ | {"PYTHONPATH": str(Path(answers.__file__).parents[2]), "CI": "true"}
     command = [sys.executable, "-c", SCRIPT]
     other = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert other.stdout == first

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnlib.evidence import ClaimError
 from attnlib.evidence.search import (
     NEAR,
     NOISE,
@@ -204,7 +205,7 @@ def test_nothing_is_found_where_nothing_is():
     assert search(lambda exact, x: x, 300, x=st.integers(0, 10**9)) == Search(300, None)
 
 
-@pytest.mark.parametrize("rough", [-1e-17, -1.0, -inf, 0.0, NEAR, nan, None], ids=str)
+@pytest.mark.parametrize("rough", [-1e-17, -1.0, -inf, 0.0, NEAR, nan, inf, None], ids=str)
 @pytest.mark.parametrize(
     ("sharp", "found"),
     [
@@ -233,6 +234,12 @@ def test_fifty_digits_decide_whatever_double_precision_says(rough, sharp, found)
     assert True in calls
     if not found:
         assert result.met == (0 if sharp is None else 30)
+
+
+@pytest.mark.parametrize("sharp", [nan, mpmath.nan], ids=["float", "mpmath"])
+def test_no_number_at_fifty_digits_is_no_success(sharp):
+    with pytest.raises(ClaimError, match=r"the margin at 50 digits is nan for {'x': \d+}"):
+        search(lambda exact, x: sharp if exact else -1.0, 20, x=numbers)
 
 
 def test_far_from_a_failure_double_precision_is_enough():

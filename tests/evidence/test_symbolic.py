@@ -54,7 +54,7 @@ def test_identity(value, derived, wrong, compare):
     assert record["rejects"][0]["unit"] == "entries"
     with pytest.raises(ClaimError, match="the wrong version 'wrong 0' is accepted"):
         compare("equals", value, derived, wrong=[derived])
-    with pytest.raises(ClaimError, match="claim fake: the case: .* differs from .* at {.*entry"):
+    with pytest.raises(ClaimError, match=r"claim fake: the case: .* differs from .* at {.*entry"):
         compare("equals", wrong, derived, wrong=[x + 7])
 
 
