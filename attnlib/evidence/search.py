@@ -7,6 +7,7 @@ finds the cases worth a second look; fifty digits decide.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,11 +1,14 @@
-"""The directive ``{claims-ledger}``: every claim, its verdict and what was seen to fail.
+"""The directive ``{claims-ledger} PATH``: every claim, its verdict and what was seen to fail.
+
+PATH is the list of claims, as :func:`attnlib.evidence.ledger.load_claims` reads it, seen from the
+page that holds the directive. The evidence is that of the records which the claim blocks left
+in the stored outputs of the notebooks: each comparison with its tolerance and the reason for it
+or how much wider it could be, and each wrong version with how far it missed and why it may stand
+if that needs saying. Whatever does not fit together is a warning, and the book is built with
+warnings as errors.
 
 And the role ``{count}``: {count}`chapters`, {count}`claims`, {count}`comparisons` and
 {count}`rejections` are the numbers of them, so that no page has to be told of a new chapter.
-
-Computed at build time from ``attnlib/claims.yml`` and from the records that the claim blocks
-left in the stored outputs of the notebooks. Whatever does not fit together is a warning, and
-the book is built with warnings as errors.
 """
 
 import json
@@ -18,8 +21,9 @@ from docutils.statemachine import StringList
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-import attnlib
-from attnlib.evidence.ledger import VERDICTS, load_claims, stored_records
+from attnlib.evidence import ClaimError
+from attnlib.evidence.block import miss_text
+from attnlib.evidence.ledger import CLAIMS, VERDICTS, load_claims, stored_records
 
 logger = logging.getLogger(__name__)
 
@@ -37,17 +41,30 @@ def plural(n: int, thing: str) -> str:
     return f"{n} {thing}" + "s" * (n != 1)
 
 
+def told(wrong: dict) -> str:
+    """A wrong version, how far it missed, and why it may stand if that needs saying."""
+    return f"{wrong['name']}, {miss_text(wrong)}" + f"; {wrong['excuse']}" * bool(wrong["excuse"])
+
+
 def title(notebook: Path) -> str:
     first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
     return "".join(first).splitlines()[0].lstrip("# ")
 
 
 class ClaimsLedger(SphinxDirective):
+    required_arguments = 1
+    final_argument_whitespace = True
+
     def run(self) -> list[nodes.Node]:
-        claims = load_claims()
-        self.env.note_dependency(str(Path(attnlib.__file__).with_name("claims.yml")))
+        path = Path(self.env.relfn2path(self.arguments[0])[1])
+        self.env.note_dependency(str(path))
+        load_claims.cache_clear()  # the file may have changed since the last build
+        try:
+            claims = load_claims(path)
+        except ClaimError as error:
+            raise self.error(f"ledger: {error}") from error
         notebooks = {Path(doc).name: Path(self.env.doc2path(doc)) for doc in chapters(self.env)}
-        records = self.match(claims, notebooks)
+        records = self.match(path.name, claims, notebooks)
         by_chapter = {
             chapter: [c for c in claims.values() if c["chapter"] == chapter and c["id"] in records]
             for chapter in dict.fromkeys(c["chapter"] for c in claims.values())
@@ -70,7 +87,7 @@ class ClaimsLedger(SphinxDirective):
         self.state.nested_parse(StringList(lines, "ledger"), 0, page, match_titles=True)
         return []
 
-    def match(self, claims: dict, notebooks: dict[str, Path]) -> dict:
+    def match(self, name: str, claims: dict, notebooks: dict[str, Path]) -> dict:
         """The one record of each claim; everything that does not match is a warning."""
         found: dict[str, dict] = {}
         seen: set[str] = set()
@@ -78,15 +95,15 @@ class ClaimsLedger(SphinxDirective):
             for record in stored_records(path):
                 claim = claims.get(record["id"])
                 if claim is None:
-                    self.warn(f"{chapter}: claims.yml does not list {record['id']}")
+                    self.warn(f"{chapter}: {name} does not list {record['id']}")
                 elif record["id"] in seen:
                     self.warn(f"{record['id']} has a second block, in chapter {chapter}")
                 elif claim["chapter"] != chapter:
                     self.warn(f"{record['id']} belongs to {claim['chapter']}, not to {chapter}")
-                elif claim["verdict"] != record["verdict"]:
+                elif claim["verdict"] != record.get("verdict"):  # none if opened with `says`
                     self.warn(
-                        f"{record['id']}: claims.yml says {claim['verdict']!r}, the stored output "
-                        f"{record['verdict']!r}: run `make notebooks CHAPTER={chapter}`"
+                        f"{record['id']}: {name} says {claim['verdict']!r}, the stored output "
+                        f"{record.get('verdict')!r}: run `make notebooks CHAPTER={chapter}`"
                     )
                 else:
                     found[record["id"]] = record
@@ -115,8 +132,9 @@ class ClaimsLedger(SphinxDirective):
         lines += [f"::::{{dropdown}} {summary}", ":class-container: evidence", ""]
         for c in comparisons:
             how = f"{c['kind']}, {c['tolerance']}" + f", because {c['why']}" * bool(c["why"])
+            how += f"; {c['window']}" * bool(c["window"])
             lines += [plain(c["what"]), f": {plain(how)}", ""]
-            lines += [*(f"  - rejected: {plain(wrong)}" for wrong in c["rejects"]), ""]
+            lines += [*(f"  - rejected: {plain(told(wrong))}" for wrong in c["rejects"]), ""]
         return [*lines, "::::"]
 
 
@@ -127,7 +145,7 @@ def chapters(env) -> list[str]:
 def count_role(name, rawtext, text, lineno, inliner, options=None, content=None):
     """How many there are of something, as a word where it is short."""
     env = inliner.document.settings.env
-    env.note_dependency(str(Path(attnlib.__file__).with_name("claims.yml")))
+    env.note_dependency(str(CLAIMS))
     records = [record for doc in chapters(env) for record in stored_records(env.doc2path(doc))]
     compared = [comparison for record in records for comparison in record["comparisons"]]
     numbers = {
