@@ -73,7 +73,11 @@ def excused(value: Any, why: str) -> Excused:
     """Allow a wrong version that would be refused, for a reason that is shown with it.
 
     Refused are those that miss by less than two tolerances or by rounding alone, and those that
-    nobody would write (see :func:`attnlib.evidence.hollow.hollow`).
+    nobody would write: the value times 0, a constant array in place of a computed one, the value
+    or the yardstick with its sign turned, the two sides of the same inequality exchanged.
+
+    Raises:
+        ClaimError: no reason is given.
     """
     if not (isinstance(why, str) and why.strip()):
         raise ClaimError("an excuse needs a reason: excused(value, why)")
@@ -222,10 +226,11 @@ def _examine(
             why, window = "", _window_text(yardstick.tolerance, yardstick.reach(value, versions))
         elif not why.strip():
             near = min(found, key=lambda w: w["miss"])
-            raise ClaimError(
-                f"the tolerance decides, so it needs a reason: within(atol, why). The wrong "
-                f"version {near['name']!r} is {miss_text(near)} [{yardstick.text()}]"
-            )
+            told = f"The wrong version {near['name']!r} is {miss_text(near)}"
+            if yardstick.unit != "tolerances":
+                told = "A thousand times as wide, it gives another verdict"
+            raise ClaimError(f"the tolerance decides, so it needs a reason: within(atol, why). "
+                             f"{told} [{yardstick.text()}]")  # fmt: skip
     return {
         "kind": yardstick.kind, "what": what, "tolerance": yardstick.text(), "why": why,
         "window": window, "rejects": found,
@@ -273,8 +278,8 @@ def _window_text(tolerance: Tolerance, reach: int) -> str:
     """How much wider the tolerance could be, to a power of ten."""
     if tolerance.rtol:
         return f"any tolerance up to {_power(10**reach)} times as wide gives this verdict"
-    largest = int(np.floor(np.log10(tolerance.atol * (1 + HAIR)) + reach))
-    return f"any tolerance up to 1e{largest} gives this verdict"
+    largest = int(np.floor(np.log10(tolerance.atol) + np.log10(1 + HAIR) + reach))
+    return f"any tolerance up to 1e{min(largest, 308)} gives this verdict"
 
 
 def _power(n: int) -> str:

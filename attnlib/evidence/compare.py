@@ -142,6 +142,11 @@ class Near(Yardstick):
         narrow = "misses by less than 2 tolerances" if miss * (1 + HAIR) < 2 else ""
         return Gap(int(off.sum()), miss, _worst(units, off, x, r, relation), narrow)
 
+    def reach(self, value: Any, wrong: Sequence[Any]) -> int:
+        # A value that is accepted stays so in a wider tolerance: only the misses count.
+        miss = min(self.gap(version).miss for version in wrong) / (1 + HAIR)
+        return sum(10.0**power < miss for power in range(1, WIDEST + 1))
+
     def text(self) -> str:
         return self.tolerance.text("slack" if self.side else "|error|")
 

@@ -100,10 +100,11 @@ class ClaimsLedger(SphinxDirective):
                     self.warn(f"{record['id']} has a second block, in chapter {chapter}")
                 elif claim["chapter"] != chapter:
                     self.warn(f"{record['id']} belongs to {claim['chapter']}, not to {chapter}")
-                elif claim["verdict"] != record.get("verdict"):  # none if opened with `says`
+                elif claim["verdict"] != record.get("verdict", claim["verdict"]):
+                    # A block that was opened with `says` knows no verdict.
                     self.warn(
                         f"{record['id']}: {name} says {claim['verdict']!r}, the stored output "
-                        f"{record.get('verdict')!r}: run `make notebooks CHAPTER={chapter}`"
+                        f"{record['verdict']!r}: run `make notebooks CHAPTER={chapter}`"
                     )
                 else:
                     found[record["id"]] = record
