@@ -28,7 +28,7 @@ from attnlib.evidence.errors import ClaimError
 from attnlib.evidence.hollow import hollow
 from attnlib.evidence.ledger import CLAIM_MIME, VALUES_MIME, load_claims
 
-__all__ = ["Claim", "claim", "excused", "miss_text", "state"]
+__all__ = ["Claim", "Excused", "claim", "excused", "miss_text", "state"]
 
 DECIDES = 10**3  # a tolerance that could be so much wider needs no reason
 # What is said of a miss: "at least" the largest of these that it reaches, which no rounding
