@@ -191,8 +191,10 @@ class Mean(Yardstick):
     kind, unit = "statistic", "standard errors"
 
     def __init__(self, draws: Any, confidence: float) -> None:
-        from scipy.special import stdtrit
-
+        try:
+            from scipy.special import stdtrit
+        except ImportError:
+            raise ImportError("Student's quantile needs SciPy: pip install scipy") from None
         sample = as_array("the draws", draws)
         if not 0.5 <= confidence < 1:
             raise ClaimError(f"confidence must be in [0.5, 1), got {confidence}")

@@ -10,7 +10,7 @@ try:
     import hypothesis
     from hypothesis import strategies as st
     from hypothesis.errors import NoSuchExample
-except ImportError:  # pragma: no cover
+except ImportError:
     raise ImportError("searching needs Hypothesis: pip install hypothesis") from None
 
 __all__ = ["smallest"]

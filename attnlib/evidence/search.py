@@ -13,13 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import mpmath
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from attnlib.evidence.errors import ClaimError
 from attnlib.evidence.find import smallest
+
+try:
+    import mpmath
+except ImportError:
+    raise ImportError("deciding at 50 digits needs mpmath: pip install mpmath") from None
 
 __all__ = ["Law", "Search", "epsilons", "flatter_pairs", "law_tensor", "laws", "pairs", "search"]
 

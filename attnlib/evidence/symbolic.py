@@ -6,7 +6,11 @@ import random
 from typing import Any
 
 import numpy as np
-import sympy
+
+try:
+    import sympy
+except ImportError:
+    raise ImportError("comparing expressions needs SymPy: pip install sympy") from None
 
 from attnlib.evidence.arrays import Array
 from attnlib.evidence.errors import ClaimError

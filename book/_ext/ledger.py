@@ -1,14 +1,14 @@
 """The directive ``{claims-ledger} PATH``: every claim, its verdict and what was seen to fail.
 
-And the role ``{count}``: {count}`chapters`, {count}`claims`, {count}`comparisons` and
-{count}`rejections` are the numbers of them, so that no page has to be told of a new chapter.
-
 PATH is the list of claims, as :func:`attnlib.evidence.ledger.load_claims` reads it, seen from the
 page that holds the directive. The evidence is that of the records which the claim blocks left
 in the stored outputs of the notebooks: each comparison with its tolerance and the reason for it
 or how much wider it could be, and each wrong version with how far it missed and why it may stand
 if that needs saying. Whatever does not fit together is a warning, and the book is built with
 warnings as errors.
+
+And the role ``{count}``: {count}`chapters`, {count}`claims`, {count}`comparisons` and
+{count}`rejections` are the numbers of them, so that no page has to be told of a new chapter.
 """
 
 import json

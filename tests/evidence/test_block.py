@@ -402,6 +402,40 @@ def test_a_claim_of_ones_own_loads_torch_and_numpy_alone():
     assert "my-own: one is one\n✓ one [|error| ≤ 1e-9]\n" in run.stdout
 
 
+MISSING = """
+import sys
+from importlib import import_module
+
+def told(call):
+    try:
+        call()
+    except ImportError as error:
+        print(error)
+
+def without(package, call):
+    sys.modules[package] = None
+    told(call)
+    del sys.modules[package]
+
+from attnlib.evidence import claim
+c = claim("my-own", says="one is one").__enter__()
+without("sympy", lambda: c.equals("one", 1, 1, rejects={"two": 2}))
+without("scipy", lambda: c.is_mean_of("one", 1.0, [1.0, 2.0], rejects={"two": 2}))
+without("hypothesis", lambda: import_module("attnlib.evidence.answers"))
+without("mpmath", lambda: import_module("attnlib.evidence.search"))
+without("yaml", lambda: claim("listed"))
+"""
+
+
+def test_what_is_missing_is_named_with_its_cure():
+    run = subprocess.run(
+        [sys.executable, "-c", MISSING], env=ENV, capture_output=True, text=True, check=True
+    )
+    found = re.findall(r"needs (\w+): pip install (\w+)\n", run.stdout)
+    assert found == [("SymPy", "sympy"), ("SciPy", "scipy"), ("Hypothesis", "hypothesis"),
+                     ("mpmath", "mpmath"), ("PyYAML", "pyyaml")], run.stdout  # fmt: skip
+
+
 def test_names_at_the_door():
     assert set(evidence.__all__) == {
         "ClaimError", "check_answer", "claim", "excused", "rows", "state", "within",
