@@ -9,11 +9,12 @@ from typing import Any
 try:
     import hypothesis
     from hypothesis import strategies as st
-    from hypothesis.errors import NoSuchExample
+    from hypothesis.errors import NoSuchExample, UnsatisfiedAssumption
 except ImportError:
     raise ImportError("searching needs Hypothesis: pip install hypothesis") from None
 
-__all__ = ["smallest"]
+# Hypothesis is imported here alone: who lacks it is told so, whichever module asks.
+__all__ = ["UnsatisfiedAssumption", "smallest", "st"]
 
 
 def smallest(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 try:
+    import mpmath  # comes with SymPy
     import sympy
 except ImportError:
     raise ImportError("comparing expressions needs SymPy: pip install sympy") from None
@@ -64,9 +66,12 @@ def nonzero_at(expr: sympy.Expr) -> dict[str, str] | None:
     """A point at which expr is clearly not 0, or None where thirty points show none."""
     rng = random.Random(0)
     symbols = sorted(expr.free_symbols, key=str)
+    plain = _plain(expr, symbols)
     for _ in range(30 if symbols else 1):
         point = {s: _sample(s, rng) for s in symbols}
         if not all(_allowed(s, v) for s, v in point.items()):
+            continue
+        if _vanishes(plain, point):
             continue
         try:  # strict: 40 digits or an error, never the noise of a cancellation or a quadrature
             value = expr.subs(point).evalf(40, strict=True)
@@ -75,6 +80,30 @@ def nonzero_at(expr: sympy.Expr) -> dict[str, str] | None:
         if value.is_number and value.is_finite and abs(value) > sympy.Float("1e-25"):
             return {str(s): str(v) for s, v in point.items()}
     return None
+
+
+def _plain(expr: sympy.Expr, symbols: list[sympy.Basic]) -> Callable[..., Any] | None:
+    """The expression as a function of mpmath numbers, or None where SymPy cannot write one."""
+    try:
+        made: Callable[..., Any] = sympy.lambdify(symbols, expr, "mpmath")
+    except Exception:
+        return None
+    return made
+
+
+def _vanishes(plain: Callable[..., Any] | None, point: dict[sympy.Basic, sympy.Rational]) -> bool:
+    """Whether plain arithmetic at 60 digits already says 0.
+
+    That of an exact 0 costs evalf hundreds of digits before it gives up, this a millisecond.
+    """
+    if plain is None:
+        return False
+    try:
+        with mpmath.workdps(60):
+            numbers = (mpmath.mpf(int(v.p)) / int(v.q) for v in point.values())
+            return bool(abs(plain(*numbers)) < mpmath.mpf(10) ** -30)
+    except Exception:  # it is for evalf to decide
+        return False
 
 
 def _allowed(symbol: sympy.Expr, value: sympy.Rational) -> bool:
