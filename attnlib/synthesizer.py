@@ -167,6 +167,7 @@ class SynthesizerAttention(nn.Module):
 
         Arguments and errors as given for the class.
         """
+        require_flag("need_weights", need_weights)
         S = self.scores(x)
         if self.causal:
             n = S.shape[-1]

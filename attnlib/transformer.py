@@ -158,6 +158,7 @@ class MultiHeadAttention(nn.Module):
         With need_weights=False there is None in their place. Without a mask torch's fused kernel
         then does the work, in less memory, and no value is looked at: NaN in is NaN out.
         """
+        require_flag("need_weights", need_weights)
         if self.causal and not (memory is None and mask is None):
             extra = "mask" if memory is None else "memory"
             raise ValueError(f"{extra} must be omitted: this layer is causal self-attention")

@@ -28,6 +28,7 @@ from attnlib.bilinear import (
     unidentifiable,
 )
 from attnlib.entropy import entropy, entropy_from_logits, rectified
+from attnlib.knowledge.gpt import turned_heads
 from attnlib.lookup import averaging_query, sample_keys, subspace_projector
 from attnlib.ordering import line_integral, majorizes, segment_integrand
 from attnlib.positions import rotary
@@ -144,6 +145,7 @@ class Row:
     shared: tuple[str, ...] = ()  # tensors given once for a whole batch
     also_called: dict[str, str] = field(default_factory=dict)  # by messages of what it is made of
     may_be_empty: tuple[str, ...] = ()  # axes
+    omitted: tuple[str, ...] = ()  # optional tensors that this row leaves out
     shown: Callable[[Any], Any] = lambda result: result  # what of a result is determined
     without: dict[str, str] = field(default_factory=dict)  # part → why it does not apply
     case: str = ""  # tells the rows of one function apart
@@ -192,21 +194,25 @@ class Row:
 
     def bind(self, dtype: torch.dtype | None = torch.float64) -> Callable[..., Any]:
         """The function of its tensors alone."""
-        good = {name: value for name, (value, _) in self.options.items()}
-        if isinstance(self.f, type):
-            torch.manual_seed(2)
-            f = self.f(**good)
-            f = f.to(dtype) if dtype else f
-            return lambda *x: self.shown(f(**dict(zip(self.tensors, x, strict=True))))
-        return lambda *x: self.shown(self.f(**dict(zip(self.tensors, x, strict=True)), **good))
+        f, good = self.built(dtype)
+        return lambda *x: self.shown(f(**dict(zip(self.tensors, x, strict=True)), **good))
+
+    def built(
+        self, dtype: torch.dtype | None, **changed: Any
+    ) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """What is called, a module in a dtype, and the options of the call."""
+        options = {name: value for name, (value, _) in self.options.items()} | changed
+        if not isinstance(self.f, type):
+            return self.f, options
+        of_call = {name: options.pop(name) for name in ("need_weights",) if name in options}
+        torch.manual_seed(2)
+        f = self.f(**options)
+        return f.to(dtype) if dtype else f, of_call
 
     def refuse(self, option: str, value: Any) -> None:
         """Call with a bad option, in float32."""
-        good = {name: value for name, (value, _) in self.options.items()} | {option: value}
-        if isinstance(self.f, type):
-            self.f(**good)
-        else:
-            self.f(**{name: lowered(x) for name, x in self.draw(2).items()}, **good)
+        f, options = self.built(torch.float32, **{option: value})
+        f(**{name: lowered(x) for name, x in self.draw(2).items()}, **options)
 
 
 def lowered(x: Tensor) -> Tensor:
@@ -222,7 +228,24 @@ def variant(good: str) -> dict[str, tuple[Any, tuple[Any, ...]]]:
 
 EPS, K = {"eps": (0.01, IN_FLOAT32)}, {"k": (2.0, IN_FLOAT32)}
 LAYER = {"d_model": (6, SIZE), "n_heads": (2, SIZE)}
+
+
+def with_weights(result: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return result
+
+
+def without_weights(result: tuple[Tensor, None]) -> Tensor:
+    output, weights = result
+    assert weights is None
+    return output
+
+
+HEADS = LAYER | {
+    "n_heads": (3, SIZE),
+    "process_heads": (turned_heads, (3, "rotary", torch.ones(2))),
+}
 VALUES = "its entries decide on the shape or the work, so they must be read"
+FUSED = {"refusal": "torch's kernel looks at no value", "nan": "torch's kernel names no dtype"}
 SOLVER = {"nan": "the solver itself refuses NaN"}
 GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
 
@@ -286,7 +309,9 @@ ROWS = {
                     "kind": (kind, ("Dense", "", None, 0)),
                     "shared": (False, FLAG),
                     "causal": (True, FLAG),
+                    "need_weights": (kind != "random", FLAG),
                 },
+                shown=without_weights if kind == "random" else with_weights,
                 case=kind,
             )
             for kind in ("dense", "random", "factorized")
@@ -321,11 +346,26 @@ ROWS = {
         Row(
             MultiHeadAttention,
             {"x": real, "memory": real, "mask": mask},
-            LAYER,
+            HEADS | {"causal": (False, FLAG), "need_weights": (True, FLAG)},
             ("memory", "mask"),
             shared=("mask",),
             also_called={"memory": "K|mask"},
         ),
+        *[
+            Row(
+                MultiHeadAttention,
+                {"x": real},
+                HEADS | {"causal": (True, FLAG), "need_weights": (need_weights, FLAG)},
+                omitted=("memory", "mask"),
+                shown=with_weights if need_weights else without_weights,
+                case=case,
+                without=without,
+            )
+            for case, need_weights, without in (
+                ("causal", True, {}),
+                ("fused", False, FUSED),
+            )
+        ],
         Row(
             TransformerLayer,
             {"x": real, "memory": real, "mask": mask, "memory_mask": mask},
@@ -350,6 +390,7 @@ ROWS = {
 ELSEWHERE = {
     "Reader": "test_pruning.py; a model of integers",
     "GPT": "test_knowledge.py; a model of integers",
+    "turned_heads": "test_knowledge.py; a hook of MultiHeadAttention, which makes its arguments",
 }
 
 
@@ -393,13 +434,13 @@ def test_a_row_names_every_argument(row):
     parameters = {*inspect.signature(row.call).parameters} - {"self", "dim"}
     if isinstance(row.f, type):
         parameters |= {*inspect.signature(row.f).parameters}
-    assert parameters - {"generator"} == {*row.tensors, *row.options}
+    assert parameters - {"generator", *row.omitted} == {*row.tensors, *row.options}
 
 
 # -- bad arguments ---------------------------------------------------------------------------
 
 
-@rows()
+@rows("refusal")
 @pytest.mark.usefixtures("no_shape_checks")
 def test_bad_tensors_are_named(row):
     good = row.draw(2) if row.batches != [()] else row.draw()
@@ -606,8 +647,7 @@ def test_inside_a_transform_values_flow_and_dtypes_are_refused(row):
     first = next(iter(x))
     bad = x | {first: torch.full_like(x[first], nan)}
     mapped = torch.func.vmap(f, in_dims=over, randomness="same")
-    for out in tree_leaves(mapped(*bad.values())):
-        assert out.isnan().any()
+    assert tree_leaves(mapped(*bad.values()))[0].isnan().any()
     with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64"):
         mapped(*(x | {first: x[first].long()}).values())
 
@@ -645,5 +685,6 @@ def test_without_values_shapes_and_dtypes_still_count(row):
             found = tree_leaves(f(*empty.values()))
             for out, expected in zip(found, results, strict=True):
                 assert (out.shape, out.dtype) == (expected.shape, expected.dtype)
-            with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64"):
-                f(*(empty | {first: empty[first].long()}).values())
+            if "refusal" not in row.without:
+                with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64"):
+                    f(*(empty | {first: empty[first].long()}).values())
