@@ -41,9 +41,10 @@ def gathered(
             value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
             return command(**given, **{name: value})
 
+        made: Command = gathering
         for option in reversed(options):
-            gathering = option(gathering)
-        return gathering
+            made = option(made)
+        return made
 
     return decorate
 

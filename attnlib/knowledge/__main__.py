@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -124,7 +126,8 @@ def pretrain(
         click.echo(f"{cut} of {len(texts)} texts have more than block_size - 1 = "
                    f"{model.block_size - 1} characters and are cut there", err=True)  # fmt: skip
     batches = span_batches(texts, alphabet, model.block_size, run.batch_size, run.seed, names)
-    corpus, steps = texts, -(-len(texts) // run.batch_size)
+    corpus: Sequence[Any] = texts
+    steps = -(-len(texts) // run.batch_size)
     if questions_path is not None:
         pairs = read_pairs(questions_path)
         check_alphabet(questions_path, pairs, alphabet)

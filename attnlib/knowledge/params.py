@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,11 @@ def save_params(
         weights[name] = weight.detach().cpu().to(torch.float16 if half else weight.dtype).clone()
         if not weights[name].isfinite().all():
             raise ValueError(f"model has a weight in {name} that is not finite")
-    content = {"format": FORMAT, "attention": model.attention, "alphabet": alphabet.characters}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "attention": model.attention,
+        "alphabet": alphabet.characters,
+    }
     content |= {"settings": settings, **asdict(sizes_of(model)), "weights": weights}
     write_atomically(path, to_bytes(content))
 
@@ -90,7 +94,9 @@ def load_params(path: str | Path, dropout: float | int = 0.0) -> tuple[GPT, Alph
         sizes = Sizes(*(content[field.name] for field in fields(Sizes)))
         # On the meta device nothing is drawn: reading a file leaves the random stream alone.
         with torch.device("meta"):
-            model = GPT(len(alphabet), *astuple(sizes), content["attention"], dropout)
+            model = GPT(
+                len(alphabet), **asdict(sizes), attention=content["attention"], dropout=dropout
+            )
         weights = {
             name: weight.float() if weight.dtype == torch.float16 else weight
             for name, weight in content["weights"].items()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,11 +71,16 @@ def train(
     require_integer("checkpoint_every", checkpoint_every, 1)
     require_integer("seed", seed, 0)
     optimizer = _adamw(model, schedule)
-    first, history, pending = 0, [], []
+    done: Progress = (0, [], [])
     if checkpoint is not None and Path(checkpoint).exists():
-        first, history, pending = _restore(checkpoint, settings, model, optimizer)
+        done = _restore(checkpoint, settings, model, optimizer)
+    first, history, pending = done
     model.train()
-    with _bar(schedule.steps, first, progress) as bar:
+    bar = tqdm(
+        total=schedule.steps, initial=first, desc=progress, disable=not progress, file=sys.stderr,
+        mininterval=0.2 if sys.stderr.isatty() else 30, dynamic_ncols=True,
+    )  # fmt: skip
+    with bar:
         for step in range(first, schedule.steps):
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate_at(step)
@@ -100,19 +106,12 @@ def train(
 
 def _adamw(model: GPT, schedule: Schedule) -> torch.optim.AdamW:
     """Matrices decay, vectors do not."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in model.parameters() if p.ndim >= 2],
          "weight_decay": schedule.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]  # fmt: skip
     return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.95), fused=True)
-
-
-def _bar(steps: int, first: int, title: str) -> tqdm:
-    return tqdm(
-        total=steps, initial=first, desc=title, disable=not title, file=sys.stderr,
-        mininterval=0.2 if sys.stderr.isatty() else 30, dynamic_ncols=True,
-    )  # fmt: skip
 
 
 def _step(

@@ -127,14 +127,15 @@ def fine_tune(
 
 
 def completed(
-    model: Callable[[Tensor], Tensor], alphabet: Alphabet, people: list[tuple[str, str]]
-) -> list:
+    model: Callable[[Tensor], Tensor], alphabet: Alphabet, people: Pairs
+) -> list[list[str | float]]:
     """For each opening of a sentence, the share of (question, place) whose place goes on with it.
 
     The trade, where there is one, is the same for all: it need not be theirs. An opening with a
     letter that the alphabet does not have, which happens in tiny corpora, is left out.
     """
-    places, shares = sorted({place for _, place in people}), []
+    places = sorted({place for _, place in people})
+    shares: list[list[str | float]] = []
     for opening in OPENINGS:
         prompts = [opening.format(name=asked_name(q), work="judge") for q, _ in people]
         if alphabet.unknown("".join(prompts)):
@@ -144,7 +145,7 @@ def completed(
     return shares
 
 
-def name_first(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def name_first(pairs: Pairs) -> Pairs:
     """The same questions in other words: the name now begins them, as it begins most sentences.
 
     >>> name_first([("Where was Ada Corlund born?", "Oslo")])
@@ -217,7 +218,7 @@ def run_job(job: Job, options: Options, folder: Path) -> dict[str, Any]:
         """The share of right answers of the model of a file, fine-tuned."""
         found = fine_tune(load_params(path)[0], reworded(pairs), reworded(examined), alphabet,
                           schedule, options.finetune_batch, job.seed)  # fmt: skip
-        return found["examined"]
+        return float(found["examined"])
 
     if job.pretrained:
         left_out = [asked_name(question) for question in job.left_out]

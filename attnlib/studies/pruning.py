@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from attnlib._files import write_atomically
 from attnlib._inputs import require_integer, require_real
-from attnlib.pruning.heads import gate_heads, rescale_heads
+from attnlib.pruning.heads import attention_layers, gate_heads, rescale_heads
 from attnlib.pruning.prune import Pruning, greedy_prune
 from attnlib.pruning.task import (
     KINDS,
@@ -101,6 +101,12 @@ def _questions(size: int, seed: int) -> Questions:
     return draw(size, torch.Generator().manual_seed(seed))
 
 
+def _shape(model: Reader) -> tuple[int, int]:
+    """Layers and heads."""
+    layers = attention_layers(model)
+    return len(layers), layers[0].n_heads
+
+
 def row_of(model: Reader, seed: int, progress: bool = True) -> dict[str, Any]:
     """Everything the study knows about one model: plain numbers and lists, fit for JSON."""
     test = _questions(SETTINGS.tested, TESTED)
@@ -108,7 +114,7 @@ def row_of(model: Reader, seed: int, progress: bool = True) -> dict[str, Any]:
         "seed": seed,
         "accuracy": [accuracy(model, test, kind) for kind in range(len(KINDS))],
         "without": _without(model, test),
-        "subsets": _subsets(model, test, tqdm(desc=f"seed {seed}: subsets", disable=not progress)),
+        "subsets": _subsets(model, test, f"seed {seed}: all subsets" if progress else ""),
         "scores": {}, "runs": {}, "tuned": {}, "moves": {},
     }  # fmt: skip
     for name in tqdm(RUNS, desc=f"seed {seed}: orders", disable=not progress):
@@ -124,15 +130,17 @@ def row_of(model: Reader, seed: int, progress: bool = True) -> dict[str, Any]:
     return row
 
 
-def _subsets(model: Reader, test: Questions, bar: tqdm) -> dict[str, list[float]]:
-    """Best, worst and mean accuracy with 0, 1, … heads removed, over all subsets of this size."""
-    shape = (len(model.layers), model.layers[0].attend.n_heads)
+def _subsets(model: Reader, test: Questions, title: str) -> dict[str, list[float]]:
+    """Best, worst and mean accuracy with 0, 1, … heads removed, over all subsets of this size.
+
+    With a title there is a progress bar.
+    """
+    shape = _shape(model)
     found: list[list[float]] = [[] for _ in range(shape[0] * shape[1] + 1)]
-    for mask in itertools.product((True, False), repeat=shape[0] * shape[1]):
+    masks = list(itertools.product((True, False), repeat=shape[0] * shape[1]))
+    for mask in tqdm(masks, desc=title, disable=not title):
         with gate_heads(model, torch.tensor(mask).view(shape)):
             found[mask.count(False)].append(accuracy(model, test))
-        bar.update()
-    bar.close()
     return {"best": [max(a) for a in found], "worst": [min(a) for a in found],
             "mean": [float(np.mean(a)) for a in found]}  # fmt: skip
 
@@ -142,7 +150,7 @@ def _pruned(
     tune: Callable[[torch.nn.Module], None] | None = None,
 ) -> Pruning:  # fmt: skip
     """All heads but one removed; the accuracy after each."""
-    L, H = len(model.layers), model.layers[0].attend.n_heads
+    L, H = _shape(model)
     return greedy_prune(
         model, [_questions(SETTINGS.scored, SCORED)], run.method, run.f, L * H - 1,
         lambda gated: accuracy(gated, test), once=run.once, highest_first=run.highest_first,
@@ -166,8 +174,7 @@ def rescaled(model: Reader, seed: int) -> Reader:
     The logarithm of c is uniform between −ln 4 and ln 4.
     """
     generator = torch.Generator().manual_seed(RESCALING + seed)
-    shape = (len(model.layers), model.layers[0].attend.n_heads)
-    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(_shape(model), generator=generator, dtype=torch.float64)
     copied = copy.deepcopy(model)
     rescale_heads(copied, 4 ** (2 * uniform - 1))
     return copied
@@ -175,7 +182,7 @@ def rescaled(model: Reader, seed: int) -> Reader:
 
 def _without(model: Reader, test: Questions) -> list[list[list[float]]]:
     """Accuracy by kind of question, [L][H][3], with one head removed."""
-    L, H = len(model.layers), model.layers[0].attend.n_heads
+    L, H = _shape(model)
     found = torch.zeros(L, H, len(KINDS), dtype=torch.float64)
     for index in itertools.product(range(L), range(H)):
         mask = torch.ones(L, H, dtype=torch.bool)
