@@ -390,7 +390,6 @@ ROWS = {
 ELSEWHERE = {
     "Reader": "test_pruning.py; a model of integers",
     "GPT": "test_knowledge.py; a model of integers",
-    "turned_heads": "test_knowledge.py; a hook of MultiHeadAttention, which makes its arguments",
 }
 
 
