@@ -101,8 +101,9 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model, n_heads: width and number of heads; n_heads divides d_model.
         causal: token t attends to tokens up to t of its own sequence, and to nothing else.
-        process_heads: a hook, called with Q, K, V of all heads, [*b, h, n or m, d_k]; it returns
-            the three that are used, in the same shapes. Rotary positions are such a hook.
+        process_heads: a hook, called with Q, K, V of all heads, each ``[*b, h, n, d_k]`` (K and V
+            with m for n); it returns the three that are used, in the same shapes. Rotary
+            positions are such a hook.
 
     Raises:
         ValueError: an argument is out of range, or the hook returns something else; when called,
