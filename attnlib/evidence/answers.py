@@ -11,11 +11,9 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
-from hypothesis.errors import UnsatisfiedAssumption
 from torch import Tensor
 
-from attnlib.evidence.find import smallest
+from attnlib.evidence.find import UnsatisfiedAssumption, smallest, st
 
 __all__ = ["check_answer", "rows"]
 

@@ -9,11 +9,12 @@ from typing import Any
 try:
     import hypothesis
     from hypothesis import strategies as st
-    from hypothesis.errors import NoSuchExample
+    from hypothesis.errors import NoSuchExample, UnsatisfiedAssumption
 except ImportError:
     raise ImportError("searching needs Hypothesis: pip install hypothesis") from None
 
-__all__ = ["smallest"]
+# The others import Hypothesis from here, so that its absence is told in one place.
+__all__ = ["UnsatisfiedAssumption", "smallest", "st"]
 
 
 def smallest(

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
 from torch import Tensor
 
 from attnlib.evidence.errors import ClaimError
-from attnlib.evidence.find import smallest
+from attnlib.evidence.find import smallest, st
 
 try:
     import mpmath
