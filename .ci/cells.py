@@ -25,7 +25,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CELL = re.compile(
-    r"^```\{code-cell\}[^\n]*\n(?:---\n(?P<options>.*?)^---\n)?(?P<code>.*?)^```$",
+    r"^```\{code-cell\}[^\n]*\n(?:---\n(?P<options>.*?)^---\n|(?P<short>(?::[^\n]*\n)+))?"
+    r"(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 CLAIM = re.compile(r"""\bclaim\(\s*["']([\w-]+)""")
@@ -43,7 +44,8 @@ class Cell(NamedTuple):
 def cells(text: str) -> Iterator[Cell]:
     """The code cells of a chapter in MyST Markdown."""
     for found in CELL.finditer(text):
-        options = yaml.safe_load(found["options"] or "") or {}
+        short = re.sub("^:", "", found["short"] or "", flags=re.MULTILINE)  # :tags: [slow]
+        options = yaml.safe_load(found["options"] or short) or {}
         line = text.count("\n", 0, found.start("code")) + 1
         yield Cell(line, found["code"], tuple(options.get("tags", ())))
 

@@ -124,9 +124,10 @@ with claim("trained", says="it learns") as c:
 """
 
 
-def test_cells_that_use_what_a_slow_cell_changes_are_left_out(tmp_path):
+@pytest.mark.parametrize("tags", ["---\ntags: [slow]\n---\n", ":tags: [slow]\n\n"])
+def test_cells_that_use_what_a_slow_cell_changes_are_left_out(tmp_path, tags):
     path = tmp_path / "t.md"
-    path.write_text(CHAPTER.replace("WANTED", "1"))
+    path.write_text(CHAPTER.replace("WANTED", "1").replace("---\ntags: [slow]\n---\n", tags))
     assert cells.run(path) == ["trained"]
 
 
