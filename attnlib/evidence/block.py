@@ -219,7 +219,7 @@ def _examine(
         raise ClaimError(f"{gap.text} [{yardstick.text()}]")
     found = [_reject(name, wrong, value, yardstick) for name, wrong in rejects.items()]
     why, window = yardstick.tolerance.why, ""
-    if not (yardstick.tolerance.exact or isinstance(yardstick, Mean)):
+    if not yardstick.tolerance.exact:
         versions = [w.value if isinstance(w, Excused) else w for w in rejects.values()]
         if yardstick.holds(value, versions, DECIDES * (1 - HAIR)):
             # Wide enough: how wide says more than why it is not wider.

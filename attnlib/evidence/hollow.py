@@ -34,9 +34,9 @@ def hollow(wrong: Any, value: Any, yardstick: Yardstick) -> str | None:
         return "the value times 0"
     if _constant(w) and not _constant(r if yardstick.kind == "agreement" else x):
         return CONSTANT
-    if w.any() and _same(w, -x):
+    if _same(w, -x):
         return "the value with its sign turned"
-    if isinstance(yardstick, Near | Mean) and w.any() and _same(w, -r):
+    if isinstance(yardstick, Near | Mean) and _same(w, -r):
         return "the yardstick with its sign turned"
     if isinstance(yardstick, Near) and yardstick.side and (w != r).any() and _same(w - r, r - x):
         return "the two sides of the same inequality exchanged"
@@ -50,7 +50,7 @@ def _hollow_expression(wrong: Any, value: Any, yardstick: Identity) -> str | Non
     if not any(w.flat) and any(x.flat):
         return "the value times 0"
     for name, right in (("value", x), ("yardstick", yardstick.reference)):
-        if any(w.flat) and all(a == -b for a, b in zip(w.flat, right.flat, strict=True)):
+        if all(a == -b for a, b in zip(w.flat, right.flat, strict=True)):
             return f"the {name} with its sign turned"
     return None
 

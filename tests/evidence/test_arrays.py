@@ -181,6 +181,7 @@ def test_differences_are_exact(a, b, difference):
         pytest.param([1.0], [True], "booleans compare with booleans", id="float-against-boolean"),
         pytest.param([True], [1.0], "booleans compare with booleans", id="boolean-against-float"),
         pytest.param(2**53 + 1, 2.0**53, "no float64", id="integer-that-is-no-float64"),
+        pytest.param([1, 2**53 + 1], [1.0, 2.0**53], "no float64", id="one-such-of-two"),
         pytest.param(2.0**53, 2**53 + 1, "no float64", id="float-against-such-an-integer"),
     ],
 )

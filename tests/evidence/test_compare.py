@@ -349,6 +349,8 @@ def test_the_window_of_a_pattern_ends_where_the_right_value_or_a_wrong_one_turns
     assert window(5.0, [0.03, 5.0]) == "any tolerance up to 1e-2 gives this verdict"
     assert window(0.003, [0.03, 5.0]) == "any tolerance up to 1e-3 gives this verdict"
     assert window(0.003, [0.0, -5.0]) == "any tolerance up to 1e-3 gives this verdict"
+    assert window(5.0, [0.01, 5.0]) == "any tolerance up to 1e-3 gives this verdict"
+    assert window(1e30, [0.0, -2e30]) == "any tolerance up to 1e9 gives this verdict"
     with pytest.raises(ClaimError, match="the tolerance decides"):
         window(5e-7, [0.03, 5.0])
 

@@ -60,6 +60,7 @@ def without(key):
         pytest.param([ENTRY | {"says": 3}], "fake: says must be text or null", id="says-a-number"),
         pytest.param([ENTRY | {"statement": " "}], "statement must be text", id="no-statement"),
         pytest.param(["fake"], "wrong keys", id="no-mapping"),
+        pytest.param([3], "wrong keys in 3", id="a-number"),
         pytest.param(None, "a list of claims is expected", id="empty-file"),
         pytest.param(ENTRY, "a list of claims is expected", id="mapping-for-list"),
     ],
