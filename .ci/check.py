@@ -1,6 +1,6 @@
 """The steps of `make check` and of `make test`: cheap before dear, two side by side.
 
-    python .ci/check.py              what is quick: style, types, quick tests, guards
+    python .ci/check.py              what is quick: style, types, guards, contract, evidence
     python .ci/check.py softmax      what belongs to one topic, its claim blocks included
     python .ci/check.py --all        everything
 
@@ -46,12 +46,12 @@ TYPES = Step("types", "mypy")
 
 
 def quick() -> list[list[Step]]:
-    """What can fail in under a minute: nothing that trains, no page, no notebook."""
-    rest = f"--ignore={GUARDS} --ignore=tests/test_site.py"
+    """What can fail in under a minute, about all topics: no numerics, no page, no notebook."""
+    rest = f"attnlib README.md {CONTRACT} tests/test_inputs.py tests/test_files.py tests/evidence"
     return [
         [STYLE],
         [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
-        [Step("quick tests", f"{PYTEST} -m 'not slow' {rest} {TWO_WORKERS}")],
+        [Step("examples, contract, evidence", f"{PYTEST} -m 'not slow' {rest} {TWO_WORKERS}")],
     ]
 
 

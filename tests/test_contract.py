@@ -653,6 +653,7 @@ def test_inside_a_transform_values_flow_and_dtypes_are_refused(row):
 
 @rows("compile")
 @pytest.mark.usefixtures("no_shape_checks")  # the compiler cannot trace the shape checker
+@pytest.mark.slow
 def test_compiles_for_several_lengths_without_graph_breaks(row):
     torch._dynamo.reset()
     f = row.bind()

@@ -662,6 +662,7 @@ FRACTIONS = st.sampled_from([1 - 1e-12, 1 - 1e-9, 0.999, 0.5]) | st.floats(-12, 
 
 
 @fast
+@pytest.mark.slow
 def test_B_is_at_least_as_close_as_C_up_to_the_crossover():
     found = search(closer_margin, EXAMPLES, law=laws(least=8), fraction=FRACTIONS)
     assert found.counterexample is None
@@ -711,6 +712,7 @@ def bounds_margin(exact, law, eps):
 
 
 @fast
+@pytest.mark.slow
 def test_B_lies_between_its_bounds_and_above_C():
     found = search(bounds_margin, 1000, law=laws(), eps=epsilons())
     assert found.counterexample is None
@@ -718,6 +720,7 @@ def test_B_lies_between_its_bounds_and_above_C():
 
 
 @fast
+@pytest.mark.slow
 def test_for_a_larger_eps_C_can_exceed_B():
     def margin(exact, law, eps):
         _, b, c = sums_of_law(law, eps, exact)

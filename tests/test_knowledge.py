@@ -761,6 +761,7 @@ def test_no_pairs_no_guesses():
 
 
 @variants
+@pytest.mark.slow
 def test_greedy_answers_are_those_of_one_at_a_time(attention):
     """Against a loop over single rows and characters, without padding."""
     alphabet, full = Alphabet("abc?"), []

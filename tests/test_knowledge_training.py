@@ -168,6 +168,7 @@ def killed_at(moment):
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 30), max_size=4), st.integers(1, 4), st.integers(1, 5))
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_in_the_same_parameters(
     tmp_path_factory, moments, checkpoint_every, history_every
 ):
@@ -725,6 +726,7 @@ def process(*args, **options):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@pytest.mark.slow
 def test_a_process_killed_at_a_random_moment_can_be_resumed(data):
     args = pretrain(data, "--checkpoint_every", 1, "--epochs", 40, "--batch_size", 16,
                     "--dropout", 0.1)  # fmt: skip
@@ -749,6 +751,7 @@ def test_a_process_killed_at_a_random_moment_can_be_resumed(data):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a limit on file sizes")
+@pytest.mark.slow
 def test_no_space_leaves_nothing_half_written(data):
     import resource
 
@@ -770,6 +773,7 @@ def test_no_space_leaves_nothing_half_written(data):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.slow
 def test_utf_8_whatever_the_platform_says(tmp_path, encoding):
     wiki = tmp_path / "wiki.txt"
     wiki.write_text("Zoë ist in Zürich geboren. Where was she born?\n", encoding="utf-8")

@@ -241,6 +241,7 @@ def test_gap_and_eps_invert_each_other(epsilon, n, variant):
 
 
 @variants
+@pytest.mark.slow
 def test_safe_eps_at_the_ends(variant):
     for n in SIZES:
         top = math.log(n)
@@ -627,6 +628,7 @@ def schur_margin(exact, pair, eps):
 
 
 @fast
+@pytest.mark.slow
 def test_majorisation_keeps_the_order_for_every_eps():
     found = search(schur_margin, EXAMPLES, pair=flatter_pairs(), eps=epsilons())
     assert found.counterexample is None
@@ -649,6 +651,7 @@ SMALL = st.tuples(*[st.tuples(*[st.integers(0, 12)] * 3).filter(any)] * 2)
 
 @fast
 @pytest.mark.parametrize("which", [1, 2], ids=["B", "C"])
+@pytest.mark.slow
 def test_without_majorisation_the_order_can_change(which):
     """A law of the smaller entropy, but not a majorising one."""
 
@@ -682,6 +685,7 @@ def gap_of(pair, exact):
 
 
 @fast
+@pytest.mark.slow
 def test_a_gap_that_is_safe_keeps_the_order():
     """ε is put just below the safe one of each pair, where the theorem is sharpest."""
 

@@ -25,6 +25,7 @@ def test_the_package_alone_loads_no_other():
     assert said.stdout == "[]\n", said.stderr
 
 
+@pytest.mark.slow
 def test_a_topic_is_imported_when_it_is_used():
     said = python("import attnlib; print(attnlib.softmax.softmax_vjp.__name__)")
     assert said.stdout == "softmax_vjp\n", said.stderr
@@ -58,6 +59,7 @@ def test_a_missing_extra_is_named(module, package):
     assert said.stderr.endswith(f"ModuleNotFoundError: {message}\n")
 
 
+@pytest.mark.slow
 def test_the_functions_need_no_extra():
     extras = ["IPython", "click", "hypothesis", "matplotlib", "mpmath", "sympy", "tqdm", "yaml"]
     topics = sorted(MODULES - {"knowledge", "pruning", "studies"})

@@ -1116,6 +1116,7 @@ def test_losses_norms_and_accuracy():
     assert accuracy(model, q, kind=1) == pytest.approx(np.mean(chosen), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_bit_for_bit_and_learns():
     torch.set_num_threads(1)
     first = train(4, steps=60)

@@ -351,6 +351,7 @@ def test_no_change_of_the_entries_is_enlarged(row, seed, k, dtype):
 
 
 @given(rows, sharpness, st.randoms(), kinds)
+@pytest.mark.slow
 def test_the_order_of_the_entries_does_not_matter(row, k, random, dtype):
     order = random.sample(range(len(row)), len(row))
     x = torch.tensor(row, dtype=dtype)

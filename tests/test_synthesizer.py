@@ -119,6 +119,7 @@ def test_scores_against_the_loop(kind, shared):
 
 @kinds
 @each_once("n, causal", [1, 4, ELL, ELL], [False, True])
+@pytest.mark.slow
 def test_lengths(kind, causal, n):
     layer = make(kind, causal=causal)
     X = tokens(BATCH, n, D)
@@ -130,6 +131,7 @@ def test_lengths(kind, causal, n):
     ids=["all-1", "one-head", "d_head=1", "a·c>block", "square-block", "prime-block"],
 )  # fmt: skip
 @kinds
+@pytest.mark.slow
 def test_sizes(kind, d, h, ell):
     layer = make(kind, shared=h % 2 == 0, d=d, h=h, ell=ell)
     X = tokens(3, ell, d)

@@ -131,6 +131,7 @@ def test_cells_that_use_what_a_slow_cell_changes_are_left_out(tmp_path, tags):
     assert cells.run(path) == ["trained"]
 
 
+@pytest.mark.slow
 def test_a_failing_block_names_the_line_of_the_chapter(tmp_path):
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     (tmp_path / "notebooks").mkdir()

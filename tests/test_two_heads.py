@@ -140,6 +140,7 @@ def exact_moments(beta, s):
 
 
 @each_once("s, beta", [1e-4, 0.1, 0.3, 0.5**0.5, 3], [1e-3, 0.7, 10, 1000])
+@pytest.mark.slow
 def test_moments_against_60_digits(beta, s):
     mean, variance = two_head_moments(beta, s)
     expected_mean, expected_variance = exact_moments(beta, s)
@@ -151,6 +152,7 @@ def test_moments_against_60_digits(beta, s):
 
 
 @pytest.mark.parametrize(("beta", "s"), [(1e3, 0.05), (1e6, 0.03), (1e5, 0.04)], ids=str)
+@pytest.mark.slow
 def test_variance_from_a_step_far_out_in_the_tail(beta, s):
     """¼ E σ(−βγ)², in y = βγ: the rest, σ(−β), is below 1e-400, the mean below 1e-88.
 

@@ -203,6 +203,7 @@ print(hash(tuple(seen)))
 """
 
 
+@pytest.mark.slow
 def test_two_runs_and_two_processes_see_the_same(capsys):
     def run():
         exec(SCRIPT, {})

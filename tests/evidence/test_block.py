@@ -394,6 +394,7 @@ print(sorted(loaded - set(sys.stdlib_module_names)))
 """
 
 
+@pytest.mark.slow
 def test_a_claim_of_ones_own_loads_torch_and_numpy_alone():
     command = [sys.executable, "-W", "error", "-c", SCRIPT]
     run = subprocess.run(command, env=ENV, capture_output=True, text=True)
@@ -427,6 +428,7 @@ without("yaml", lambda: claim("listed"))
 """
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_with_its_cure():
     run = subprocess.run(
         [sys.executable, "-c", MISSING], env=ENV, capture_output=True, text=True, check=True
@@ -461,6 +463,7 @@ def executed():
     return notebook
 
 
+@pytest.mark.slow
 def test_the_record_is_stored_beside_the_text(executed, tmp_path):
     nbformat.write(executed, tmp_path / "a.ipynb")
     with fake() as c:
@@ -471,6 +474,7 @@ def test_the_record_is_stored_beside_the_text(executed, tmp_path):
     assert output["data"]["text/plain"] == c._text()
 
 
+@pytest.mark.slow
 def test_nbval_sees_a_rejection_come_and_go(executed, tmp_path):
     notebook = nbformat.from_dict(executed)
     fewer = notebook.cells[2].outputs[0]["data"]

@@ -24,6 +24,9 @@ from attnlib.evidence.search import (
     search,
 )
 
+pytestmark = pytest.mark.slow  # thousands of laws are drawn first
+
+
 inf, nan = math.inf, math.nan
 
 

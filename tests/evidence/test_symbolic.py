@@ -106,6 +106,7 @@ def test_rounding_errors_are_no_counterexample(compare):
         compare("equals", x, x, wrong=[same])
 
 
+@pytest.mark.slow
 def test_quadrature_errors_are_no_counterexample():
     # 5/18, but numerically the integral over a kink is good to eight digits only. (Not by
     # ``equals``: SymPy needs seconds to simplify it.)

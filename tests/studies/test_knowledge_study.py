@@ -61,6 +61,7 @@ def without_times(path):
     return [{k: v for k, v in job.items() if k != "seconds"} for job in record["jobs"]]
 
 
+@pytest.mark.slow
 def test_study(tmp_path):
     """Stopped in the middle of a job, and finished by two processes: the same record and files."""
     call("knowledge", tmp_path / "whole", *STUDY)
@@ -142,6 +143,7 @@ def test_nothing_is_written_over_that_another_study_made(tmp_path):
     assert (tmp_path / "study.json").read_text(encoding="utf-8") == "{}"
 
 
+@pytest.mark.slow
 def test_jobs_leave_out_all_sentences_of_a_person(tmp_path):
     options = Options(people=8, places=3, block_size=96, n_layer=1, n_head=2, n_embd=8,
                       pretrain_steps=2, pretrain_batch=4, finetune_steps=1,

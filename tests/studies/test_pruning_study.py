@@ -15,6 +15,8 @@ from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
 from attnlib.studies.__main__ import cli
 
+pytestmark = pytest.mark.slow  # every test here trains, or waits for what is trained
+
 
 @pytest.fixture(autouse=True)
 def double_precision():

@@ -131,6 +131,7 @@ def test_the_command_line_tells_errors_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("module", ["pruning", "knowledge"])
+@pytest.mark.slow
 def test_old_commands_name_the_new_one(module):
     given = [sys.executable, "-m", f"attnlib.{module}", "study", "--seeds", "1"]
     done = subprocess.run(given, capture_output=True, text=True, timeout=120)
