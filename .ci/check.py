@@ -61,10 +61,11 @@ def one_topic(topic: str) -> list[list[Step]]:
     own += [f"tests/{test.name}" for test in sorted((ROOT / "tests").glob(f"test_{topic}*.py"))]
     own = [path for path in own if (ROOT / path).exists()]
     chapter = (ROOT / "notebooks" / f"{topic}.md").exists()
-    if not topic.isidentifier() or not (own or chapter):
+    if topic not in topics():
         sys.exit(f"There is no topic {topic!r}. There are: {' '.join(topics())}")
     # Rows of the contract carry the names of functions, guards that of the chapter.
-    which = " or ".join([topic, "every_chapter", *public_names(ROOT / f"attnlib/{topic}.py")])
+    names = public_names(ROOT / f"attnlib/{topic}.py")
+    which = " or ".join([topic, "every_chapter", "every_public_function", *names])
     own += [path for path in (CONTRACT, GUARDS) if (ROOT / path).exists()]
     tests = Step("tests and guards", f"{PYTEST} -m 'not slow' -k '{which}' {' '.join(own)}")
     cells = [Step("claim blocks", f"python .ci/cells.py {topic}")] if chapter else []
@@ -159,6 +160,8 @@ def passed(done: Running) -> bool:
 
 
 if __name__ == "__main__":
+    for ended_by in (signal.SIGTERM, signal.SIGHUP):  # so that the steps are ended too
+        signal.signal(ended_by, lambda number, _: sys.exit(128 + number))
     argument = " ".join(sys.argv[1:])
     steps = everything() if argument == "--all" else one_topic(argument) if argument else quick()
     sys.exit(run(steps))
