@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["refuse", "require_axis", "require_broadcast", "require_choice", "require_classes",
-           "require_epsilon", "require_finite", "require_flag", "require_integer", "require_mask",
-           "require_probabilities", "require_real", "require_rows", "require_same",
-           "require_tokens", "values_may_be_read"]  # fmt: skip
+__all__ = ["refuse", "require_axis", "require_boolean", "require_broadcast", "require_choice",
+           "require_classes", "require_epsilon", "require_finite", "require_flag",
+           "require_integer", "require_key", "require_mask", "require_probabilities",
+           "require_real", "require_rows", "require_same", "require_tokens", "surely_finite",
+           "values_may_be_read"]  # fmt: skip
 
 
 def values_may_be_read(x: Tensor) -> bool:
@@ -42,6 +43,14 @@ def require_rows(name: str, x: Any, dim: int = -1) -> None:
         )
 
 
+def surely_finite(x: Tensor) -> bool:
+    """Whether the sum is finite, which it is not if an entry is NaN or infinite.
+
+    One pass that writes nothing; False also where finite entries have a sum that overflows.
+    """
+    return math.isfinite(x.detach().sum().item())
+
+
 def refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
     """Raise if any entry is bad, showing the first such value and its index."""
     if bad.any():
@@ -55,9 +64,12 @@ def require_finite(
     """Real rows: float32 or float64, a non-empty axis dim, no NaN, no ±inf, least ≤ x ≤ most."""
     require_rows(name, x, dim)
     if values_may_be_read(x):
-        refuse(name, x, ~x.isfinite(), "a value that is not finite")
-        refuse(name, x, x < least, f"a value below {least:g}")
-        refuse(name, x, x > most, f"a value above {most:g}")
+        if not surely_finite(x):
+            refuse(name, x, ~x.isfinite(), "a value that is not finite")
+        if least > -math.inf:
+            refuse(name, x, x < least, f"a value below {least:g}")
+        if most < math.inf:
+            refuse(name, x, x > most, f"a value above {most:g}")
 
 
 def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Tensor:
@@ -69,21 +81,31 @@ def require_mask(name: str, mask: Any, name_z: str, z: Any, dim: int = -1) -> Te
     require_rows(name_z, z, dim)
     attend: Tensor = torch.ones_like(z, dtype=torch.bool)
     if mask is not None:
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise ValueError(f"{name} must be a boolean tensor, True = attend; got {kind}")
-        try:
-            attend = mask.expand(z.shape)
-        except RuntimeError:
-            raise ValueError(f"{name} must broadcast to the shape of {name_z}, got "
-                             f"{tuple(mask.shape)} and {tuple(z.shape)}") from None  # fmt: skip
+        attend = require_boolean(name, mask, name_z, z.shape)
     if values_may_be_read(z):
         refuse(name_z, z, attend & (z.isnan() | (z == math.inf)), "NaN or +inf")
     attend = attend & (z != -math.inf)
-    if values_may_be_read(attend) and not attend.any(dim=dim).all():
-        row = tuple((~attend.any(dim=dim)).nonzero()[0].tolist())
-        raise ValueError(f"{name_z} is masked in every entry of row {row}: nothing to attend to")
+    require_key(name_z, attend, attend.shape, dim)
     return attend
+
+
+def require_boolean(name: str, mask: Any, name_z: str, shape: tuple[int, ...]) -> Tensor:
+    """A boolean mask, expanded to the shape of what it masks."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(f"{name} must be a boolean tensor, True = attend; got {kind}")
+    try:
+        return mask.expand(shape)
+    except RuntimeError:
+        raise ValueError(f"{name} must broadcast to the shape of {name_z}, got "
+                         f"{tuple(mask.shape)} and {tuple(shape)}") from None  # fmt: skip
+
+
+def require_key(name_z: str, attend: Tensor, shape: tuple[int, ...], dim: int = -1) -> None:
+    """A True in every row of a mask; the first row without is named as in the shape given."""
+    if values_may_be_read(attend) and not attend.any(dim=dim).all():
+        row = tuple((~attend.expand(shape).any(dim=dim)).nonzero()[0].tolist())
+        raise ValueError(f"{name_z} is masked in every entry of row {row}: nothing to attend to")
 
 
 def require_tokens(

@@ -11,15 +11,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attnlib._inputs import (
+    require_boolean,
     require_broadcast,
     require_choice,
     require_classes,
     require_finite,
     require_flag,
     require_integer,
-    require_mask,
+    require_key,
     require_real,
     require_tokens,
+    surely_finite,
+    values_may_be_read,
 )
 
 __all__ = ["MultiHeadAttention", "ProcessHeads", "TransformerLayer", "attention", "causal_mask",
@@ -67,10 +70,14 @@ def attention(
     S = (scale * Q) @ K.mT
     if isinstance(mask, Tensor) and mask.ndim not in (2, S.ndim):
         raise ValueError(f"mask must have 2 or {S.ndim} axes, got shape {tuple(mask.shape)}")
-    # Zeros for the scores: whether a row is masked must depend on the mask alone.
-    attend = require_mask("mask", mask, "scores", torch.zeros_like(S))
-    require_finite("scores", torch.where(attend, S, 0.0))
-    A = torch.softmax(torch.where(attend, S, -math.inf), dim=-1)
+    if mask is not None:
+        attend = require_boolean("mask", mask, "scores", S.shape)
+        if S.numel():
+            require_key("scores", mask, S.shape)
+    # The inputs are finite, so a score that is not has overflowed.
+    if not values_may_be_read(S) or not surely_finite(S):
+        require_finite("scores", S if mask is None else torch.where(attend, S, 0.0))
+    A = torch.softmax(S if mask is None else torch.where(attend, S, -math.inf), dim=-1)
     return A @ V, A
 
 
