@@ -66,6 +66,7 @@ function figure(root, box, sliders, draw) {
     update();
   };
   inputs.forEach(({ input }) => input.addEventListener("input", update));
+  window.addEventListener("resize", update);
   root.classList.add("explore");
   root.replaceChildren(panel, svg, said);
   update();
@@ -127,6 +128,9 @@ function at(point) {
 
 function drawTokens(svg, said, q) {
   const { scores, weights, output } = attend(q);
+  // Where there is little room, the table goes below the plane.
+  const narrow = svg.clientWidth > 0 && svg.clientWidth < 420;
+  svg.setAttribute("viewBox", narrow ? "-2 -2 264 500" : "-2 -2 522 246");
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
   shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "plane" });
   shape(svg, "line", { x1: 0, x2: SIDE, y1: SIDE / 2, y2: SIDE / 2, class: "axis" });
@@ -141,24 +145,25 @@ function drawTokens(svg, said, q) {
   shape(svg, "line", { x1: SIDE / 2, y1: SIDE / 2, x2: x, y2: y, class: "query" });
   shape(svg, "circle", { cx: x, cy: y, r: 8, class: "handle" });
   shape(svg, "text", { ...label, x: x + (x > 220 ? -18 : 18), y: y + 5, class: "query-name" }, "q");
+  const table = shape(svg, "g", narrow ? { transform: "translate(-260 254)" } : {});
   ["token", "score", "weight", "value"].forEach((name, i) => {
-    shape(svg, "text", { ...label, x: [275, 325, 405, 490][i], y: 20, "font-style": "italic" }, name);
+    shape(table, "text", { ...label, x: [275, 325, 405, 490][i], y: 20, "font-style": "italic" }, name);
   });
   weights.forEach((w, i) => {
     const row = 52 + 40 * i;
-    shape(svg, "text", { ...label, x: 275, y: row }, i + 1);
-    shape(svg, "text", { ...label, x: 325, y: row }, written(scores[i], 1));
-    shape(svg, "rect", { x: 360, y: row - 14, width: 70 * w, height: 18, class: "bar" });
-    shape(svg, "text", { ...label, x: 360 + 70 * w + 24, y: row }, w.toFixed(3));
-    shape(svg, "text", { ...label, x: 490, y: row }, VALUES[i]);
+    shape(table, "text", { ...label, x: 275, y: row }, i + 1);
+    shape(table, "text", { ...label, x: 325, y: row }, written(scores[i], 1));
+    shape(table, "rect", { x: 360, y: row - 14, width: 70 * w, height: 18, class: "bar" });
+    shape(table, "text", { ...label, x: 360 + 70 * w + 24, y: row }, w.toFixed(3));
+    shape(table, "text", { ...label, x: 490, y: row }, VALUES[i]);
   });
-  shape(svg, "line", { x1: 270, x2: 510, y1: 222, y2: 222, stroke: "currentColor" });
+  shape(table, "line", { x1: 270, x2: 510, y1: 222, y2: 222, stroke: "currentColor" });
   VALUES.forEach((v) => {
-    shape(svg, "line", { x1: 270 + 15 * v, x2: 270 + 15 * v, y1: 218, y2: 226, stroke: "currentColor" });
-    shape(svg, "text", { ...label, "font-size": 11, x: 270 + 15 * v, y: 239 }, v);
+    shape(table, "line", { x1: 270 + 15 * v, x2: 270 + 15 * v, y1: 218, y2: 226, stroke: "currentColor" });
+    shape(table, "text", { ...label, "font-size": 11, x: 270 + 15 * v, y: 239 }, v);
   });
-  shape(svg, "circle", { cx: 270 + 15 * output, cy: 222, r: 6, class: "handle" });
-  shape(svg, "text", { ...label, x: 270 + 15 * output, y: 208 }, `output ${written(output, 2)}`);
+  shape(table, "circle", { cx: 270 + 15 * output, cy: 222, r: 6, class: "handle" });
+  shape(table, "text", { ...label, x: 270 + 15 * output, y: 208 }, `output ${written(output, 2)}`);
   shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "pad" });  // takes the drag
   said.textContent = `Scores ${scores.map((s) => written(s, 1)).join(", ")}; `
     + `weights ${weights.map((w) => w.toFixed(3)).join(", ")}; output ${written(output, 2)}.`;
