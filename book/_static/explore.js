@@ -145,7 +145,7 @@ function drawTokens(svg, said, q) {
   shape(svg, "line", { x1: SIDE / 2, y1: SIDE / 2, x2: x, y2: y, class: "query" });
   shape(svg, "circle", { cx: x, cy: y, r: 8, class: "handle" });
   shape(svg, "text", { ...label, x: x + (x > 220 ? -18 : 18), y: y + 5, class: "query-name" }, "q");
-  const table = shape(svg, "g", narrow ? { transform: "translate(-260 254)" } : {});
+  const table = shape(svg, "g", narrow ? { transform: "translate(-252 254)" } : {});
   ["token", "score", "weight", "value"].forEach((name, i) => {
     shape(table, "text", { ...label, x: [275, 325, 405, 490][i], y: 20, "font-style": "italic" }, name);
   });
