@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attnlib.evidence.find import UnsatisfiedAssumption, smallest, st
+from attnlib.evidence.find import Flaky, UnsatisfiedAssumption, smallest, st
 
 __all__ = ["check_answer", "rows"]
 
@@ -37,7 +38,9 @@ def check_answer(
     The property takes the reader's answer and one instance, drawn from the named strategies,
     and asserts what must hold. The checker prints that 200 instances (all, if there are fewer)
     did not contradict the answer, or the smallest counterexample found. An answer that raises
-    is contradicted too. A property that returns something is a TypeError: it must assert.
+    is contradicted too, and so is one that returns what the property cannot use, such as None.
+    An answer that is contradicted once and not again by the same instance is said to vary.
+    A property that returns something is a TypeError: it must assert.
 
     >>> @check_answer(a=st.integers(0, 99), b=st.integers(0, 99))
     ... def check_sum(add, a, b):
@@ -52,13 +55,15 @@ def check_answer(
 
     def decorate(holds: Callable[..., Any]) -> Callable[[Any], None]:
         def contradiction(answer: Any, values: dict[str, Any]) -> str | None:
+            watched = _Watched(answer)
             try:
-                returned = holds(answer, **deepcopy(values))  # an answer may overwrite them
+                returned = holds(watched, **deepcopy(values))  # an answer may overwrite them
             except UnsatisfiedAssumption:  # the property skips this instance
                 raise
+            except AssertionError as error:
+                return str(error).strip() or "the property does not hold"
             except Exception as error:
-                name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-                return f"{name}{error}".strip() or "the property does not hold"
+                return watched.blame(error)
             if returned is not None:  # a truth value that nobody would look at
                 raise TypeError(f"{holds.__name__} must assert what holds and return nothing; "
                                 f"it returned {returned!r}")  # fmt: skip
@@ -74,7 +79,12 @@ def check_answer(
                 reason = found or reason  # the last one found is that of the smallest instance
                 return found is not None
 
-            found = smallest(instance, contradicts, EXAMPLES)
+            try:
+                found = smallest(instance, contradicts, EXAMPLES)
+            except Flaky:
+                print("The answer varies: one instance contradicted it, and not again.")
+                print(f"  {reason}")
+                return
             if found is None:
                 print(f"No counterexample in {tried} random instances.")
                 return
@@ -85,6 +95,33 @@ def check_answer(
         return check
 
     return decorate
+
+
+class _Watched:
+    """A reader's answer, with what it returned last: a property may not be able to use it."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer, self._returned = answer, False
+        self._last: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._returned = False
+        self._last = self._answer(*args, **kwargs)
+        self._returned = True
+        return self._last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._answer, name)
+
+    def blame(self, error: Exception) -> str:
+        """One line on an error: the answer raised it, or the property with what it was given."""
+        told = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        if not self._returned or isinstance(self._last, Tensor):
+            return told
+        if self._last is None:
+            return "it returned None: is the return missing?"
+        shown = shorten(repr(self._last), 60, placeholder=" …")
+        return f"it returned {shown}, a {type(self._last).__name__} ({told})"
 
 
 def _plain(value: Any) -> Any:

@@ -81,8 +81,12 @@ def raises(z):
     ("answer", "kind"),
     [
         pytest.param(raises, "KeyError: 'index'", id="raises"),
-        pytest.param(lambda z: None, "AttributeError: ", id="returns-None"),
-        pytest.param(lambda z: z.tolist(), "AttributeError: ", id="returns-a-list"),
+        pytest.param(lambda z: None, "it returned None: is the return missing?\n", id="None"),
+        pytest.param(lambda z: 0.5, "it returned 0.5, a float (AttributeError: ", id="a-float"),
+        pytest.param(
+            lambda z: z.tolist(), "it returned [0.0], a list (AttributeError: ", id="a-list"
+        ),
+        pytest.param(lambda z: list(range(99)), "it returned [0, 1, 2, 3, ", id="a-long-list"),
         pytest.param(lambda: 1, "TypeError: ", id="takes-no-argument"),
         pytest.param(3, "TypeError: ", id="is-no-function"),
         pytest.param(lambda z: torch.eye(2) @ z, "RuntimeError: ", id="error-of-torch"),
@@ -90,7 +94,32 @@ def raises(z):
 )
 def test_an_answer_that_raises_is_contradicted(answer, kind, capsys):
     check_softmax(answer)
-    assert capsys.readouterr().out.startswith(f"Counterexample: z = [0.0]\n  {kind}")
+    out = capsys.readouterr().out
+    assert out.startswith(f"Counterexample: z = [0.0]\n  {kind}")
+    assert len(out.splitlines()) == 2, "one clear line"
+
+
+def test_an_answer_that_varies(capsys):
+    calls = 0
+
+    def now_and_then(z):
+        nonlocal calls
+        calls += 1
+        return softmax(z) * (2 if calls == 31 else 1)
+
+    check_softmax(now_and_then)
+    assert capsys.readouterr().out == (
+        "The answer varies: one instance contradicted it, and not again.\n  the row must sum to 1\n"
+    )
+
+
+def test_a_property_sees_the_attributes_of_an_answer(capsys):
+    @check_answer(k=st.integers(0, 9))
+    def check(f, k):
+        must(f.__name__ == "softmax", f.__name__)
+
+    check(softmax)
+    assert capsys.readouterr().out.startswith("No counterexample")
 
 
 def test_an_answer_that_overwrites_its_argument(capsys):
