@@ -1,7 +1,14 @@
 """What several test files share."""
 
+import contextlib
+import importlib.util
+import io
+from pathlib import Path
+
 import pytest
 import torch
+
+ROOT = Path(__file__).parents[1]
 
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -28,3 +35,29 @@ def each_once(names, *lists):
     return pytest.mark.parametrize(
         names, cases, ids=lambda v: getattr(v, "__name__", None) or str(v)
     )
+
+
+def load(tool):
+    """One of the scripts in .ci, as a module."""
+    spec = importlib.util.spec_from_file_location(tool, ROOT / ".ci" / f"{tool}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def exercises(topic):
+    """What the cells of a chapter's exercises bind, and what its attempts and solutions print.
+
+    Only the first cell, which imports, runs before them.
+    """
+    text = (ROOT / "notebooks" / f"{topic}.md").read_text(encoding="utf-8")
+    start = text[: text.index("\n## Exercises\n")].count("\n")
+    setup, *rest = load("cells").cells(text)
+    space = {}
+    exec(setup.code, space)
+    printed = {"attempts": [], "solutions": []}
+    for cell in (cell for cell in rest if cell.line > start):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(cell.code, space)
+        printed["solutions" if "hide-cell" in cell.tags else "attempts"].append(out.getvalue())
+    return space | printed

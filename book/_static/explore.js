@@ -73,24 +73,56 @@ function figure(root, box, sliders, draw) {
   return { svg, set };
 }
 
-// -- softmax: softmax(β(z + c)) of three logits and its Jacobian -----------------------------
+// -- softmax: large logits beside logits with the same gaps ------------------------------------
 
-const LOGITS = [
-  ["z₁", -3, 3, 0.1, 1], ["z₂", -3, 3, 0.1, 1], ["z₃", -3, 3, 0.1, 2],
-  ["shift c", -1000, 1000, 10, 0], ["factor β", 0, 20, 0.1, 1],
-];
+const LOGITS = [["z₁", -3, 3, 0.1, 0], ["z₂", -3, 3, 0.1, 0], ["z₃", -3, 3, 0.1, 1]];
+const FACTOR = ["factor β", 0, 20, 0.1, 1];
+const SHIFT = ["shift c", -1000, 1000, 10, 1000];
 
-function drawJacobian(svg, said, [z1, z2, z3, shift, beta]) {
-  const y = softmax([z1, z2, z3].map((x) => beta * (x + shift)));
-  const { jacobian, lambda } = largestEigenvalue(y);
+// A number of at most one decimal, as β(z + c) mostly is.
+function short(x) {
+  return written(x, Math.abs(x - Math.round(x)) < 1e-9 ? 0 : 1);
+}
+
+// Three bars from x on, with what stands above and below each.
+function drawWeights(parent, x, y, above, below) {
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
   y.forEach((p, i) => {
-    const x = 20 + 62 * i;
-    shape(svg, "rect", { x, y: 150 - 120 * p, width: 44, height: 120 * p, class: "bar" });
-    shape(svg, "text", { ...label, x: x + 22, y: 143 - 120 * p }, p.toFixed(3));
-    shape(svg, "text", { ...label, x: x + 22, y: 168 }, "y" + "₁₂₃"[i]);
+    const left = x + 62 * i;
+    shape(parent, "rect", { x: left, y: 150 - 120 * p, width: 44, height: 120 * p, class: "bar" });
+    shape(parent, "text", { ...label, x: left + 22, y: 143 - 120 * p }, above[i]);
+    shape(parent, "text", { ...label, x: left + 22, y: 168 }, below[i]);
   });
-  shape(svg, "line", { x1: 10, x2: 200, y1: 150, y2: 150, stroke: "currentColor" });
+  shape(parent, "line", { x1: x - 10, x2: x + 180, y1: 150, y2: 150, stroke: "currentColor" });
+}
+
+function drawShift(svg, said, [z1, z2, z3, shift, beta]) {
+  const rows = [shift, 0].map((c) => [z1, z2, z3].map((x) => beta * (x + c)));
+  const weights = rows.map((row) => softmax(row).map((p) => p.toFixed(3)));
+  const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
+  rows.forEach((row, i) => {
+    const x = 20 + 210 * i;
+    drawWeights(svg, x, softmax(row), weights[i], row.map(short));
+    shape(svg, "text", { ...label, x: x + 84, y: 190, "font-style": "italic" },
+      i === 0 ? "logits β(z + c)" : "logits βz");
+  });
+  said.textContent = rows.map((row, i) => `Softmax of ${row.map(short).join(", ")} `
+    + `is ${weights[i].join(", ")}.`).join(" ");
+}
+
+document.querySelectorAll(".explore-softmax").forEach((root) => {
+  figure(root, "0 0 420 198", [...LOGITS, SHIFT, FACTOR], drawShift);
+});
+
+// -- softmax: the weights of βz, their Jacobian and its largest eigenvalue ---------------------
+
+const TIE = LOGITS.map(([name, min, max, step], i) => [name, min, max, step, [-3, 1, 1][i]]);
+
+function drawJacobian(svg, said, [z1, z2, z3, beta]) {
+  const y = softmax([z1, z2, z3].map((x) => beta * x));
+  const { jacobian, lambda } = largestEigenvalue(y);
+  const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
+  drawWeights(svg, 20, y, y.map((p) => p.toFixed(3)), ["y₁", "y₂", "y₃"]);
   jacobian.forEach((row, i) => row.forEach((value, k) => {
     const cell = { x: 232 + 56 * k, y: 8 + 46 * i, width: 54, height: 44 };
     shape(svg, "rect", { ...cell, class: value < 0 ? "minus" : "plus",
@@ -98,13 +130,13 @@ function drawJacobian(svg, said, [z1, z2, z3, shift, beta]) {
     shape(svg, "text", { ...label, "font-size": 12, x: cell.x + 27, y: cell.y + 27 },
       written(value, 3));
   }));
-  shape(svg, "text", { ...label, x: 316, y: 168 }, `J, λ max = ${lambda.toFixed(3)}`);
+  shape(svg, "text", { ...label, x: 316, y: 168 }, `J, λ = ${lambda.toFixed(3)}`);
   said.textContent = `Weights ${y.map((p) => p.toFixed(3)).join(", ")}. `
-    + `The largest eigenvalue of J is ${lambda.toFixed(3)}.`;
+    + `The largest eigenvalue λ of J is ${lambda.toFixed(3)}.`;
 }
 
-document.querySelectorAll(".explore-softmax").forEach((root) => {
-  figure(root, "0 0 410 176", LOGITS, drawJacobian);
+document.querySelectorAll(".explore-jacobian").forEach((root) => {
+  figure(root, "0 0 410 176", [...TIE, FACTOR], drawJacobian);
 });
 
 // -- first_look: one query among four tokens, weights in powers of 2 --------------------------
