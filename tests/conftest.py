@@ -1,9 +1,9 @@
 """What every test file shares. It must not import attnlib: a conftest is loaded before
 pytest installs the shape checker, and an attnlib imported here would escape it."""
 
-import jaxtyping
 import pytest
 import torch
+from helpers import unchecked
 from hypothesis import settings
 
 settings.register_profile("attnlib", derandomize=True, database=None, deadline=None)
@@ -18,7 +18,5 @@ def fixed_seed():
 @pytest.fixture
 def no_shape_checks():
     """For bad input: without this, the shape checker's TypeError comes before our ValueError."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
+    with unchecked():
+        yield

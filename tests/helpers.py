@@ -1,5 +1,8 @@
 """What several test files share."""
 
+from contextlib import contextmanager
+
+import jaxtyping
 import pytest
 import torch
 
@@ -8,6 +11,17 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 close = torch.testing.assert_close
 # Forward mode makes torch import a file of its own that still uses a deprecated function.
 forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+@contextmanager
+def unchecked():
+    """Without the shape checker: for bad input, and where it would take most of the time."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def eps(dtype):
