@@ -73,7 +73,8 @@ def loop(layer, X):
         for i in range(h):
             for t in range(len(x)):
                 keys = range(t + 1) if layer.causal else range(len(x))
-                e = [loop_scores(layer, p, x, i, t)[j].exp() for j in keys]
+                scores = loop_scores(layer, p, x, i, t)
+                e = [scores[j].exp() for j in keys]
                 for u in range(i * wide, (i + 1) * wide):
                     values = [dot(x[j], [p["V"][k, u] for k in range(d)]) for j in keys]
                     Y[t][u] = dot(e, values) / sum(e)
@@ -119,22 +120,20 @@ def test_scores_against_the_loop(kind, shared):
 
 @kinds
 @each_once("n, causal", [1, 4, ELL, ELL], [False, True])
-@pytest.mark.slow
 def test_lengths(kind, causal, n):
-    layer = make(kind, causal=causal)
-    X = tokens(BATCH, n, D)
+    layer = make(kind, causal=causal, d=6)
+    X = tokens(BATCH, n, 6)
     close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("d", "h", "ell"), [(1, 1, 1), (4, 1, 3), (4, 4, 2), (6, 2, 5), (6, 3, 16), (5, 5, 17)],
+    ("d", "h", "ell"), [(1, 1, 1), (4, 1, 3), (4, 4, 2), (6, 2, 5), (6, 3, 9), (5, 5, 11)],
     ids=["all-1", "one-head", "d_head=1", "a·c>block", "square-block", "prime-block"],
 )  # fmt: skip
 @kinds
-@pytest.mark.slow
 def test_sizes(kind, d, h, ell):
     layer = make(kind, shared=h % 2 == 0, d=d, h=h, ell=ell)
-    X = tokens(3, ell, d)
+    X = tokens(1, ell, d)
     close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
