@@ -20,3 +20,9 @@ def no_shape_checks():
     """For bad input: without this, the shape checker's TypeError comes before our ValueError."""
     with unchecked():
         yield
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch):
+    """A sync can take a tenth of a second; only a power cut could tell the difference."""
+    monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import jaxtyping
 import pytest
 import torch
+from click.testing import CliRunner
 
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -42,3 +43,25 @@ def each_once(names, *lists):
     return pytest.mark.parametrize(
         names, cases, ids=lambda v: getattr(v, "__name__", None) or str(v)
     )
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+def call(cli, *args, code=0):
+    """Run a command; what it printed. Only a clean exit counts, never a traceback."""
+    result = CliRunner().invoke(cli, [str(a) for a in args])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def error_of(cli, *args, code=1):
+    """What a command that must fail says after "Error: "."""
+    output = call(cli, *args, code=code)
+    assert "Error: " in output
+    return output.split("Error: ", 1)[1]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())

@@ -16,9 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from unittest import mock
 
+import helpers
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers import names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,10 +46,8 @@ ALPHABET = Alphabet("".join(LINES))
 TINY = ["--block_size", "96", "--n_layer", "1", "--n_head", "2", "--n_embd", "8"]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """A sync can take a tenth of a second; only a power cut could tell the difference."""
-    monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)
+call, refused = functools.partial(helpers.call, cli), functools.partial(helpers.error_of, cli)
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
 def small(attention="vanilla", dropout=0.1, seed=0):
@@ -290,20 +289,6 @@ def test_after_step_sees_every_step():
 # -- the command line ----------------------------------------------------------------------------
 
 
-def call(*args, code=0):
-    """Run a command; what it printed. Only a clean exit counts, never a traceback."""
-    result = CliRunner().invoke(cli, [str(a) for a in args])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code, result.output
-    return result.output
-
-
-def refused(*args, code=1):
-    output = call(*args, code=code)
-    assert "Error: " in output
-    return output.split("Error: ", 1)[1]
-
-
 @pytest.fixture
 def data(tmp_path):
     call("generate", tmp_path / "data", "--people", "8", "--places", "3")
@@ -324,10 +309,6 @@ def evaluate(data, *more, attention="vanilla", of="finetune.params"):
     return ["evaluate", attention, data / "wiki.txt", "--reading_params_path", data / of,
             "--eval_corpus_path", data / "dev.tsv", "--outputs_path", data / "out",
             *more]  # fmt: skip
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def contents(folder):

@@ -1,14 +1,16 @@
 """attnlib/studies/knowledge.py: a study that survives an interruption, and the recorded one."""
 
+import functools
 import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 from unittest import mock
 
+import helpers
 import pytest
 import torch
-from click.testing import CliRunner
+from helpers import names
 
 from attnlib.knowledge import (
     VARIANTS,
@@ -26,29 +28,8 @@ from attnlib.studies.knowledge import FORM, first_jobs, second_jobs, third_jobs
 from attnlib.studies.knowledge_job import OPENINGS, Job, Options, completed, forget, run_job
 from attnlib.studies.record import read_study
 
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """A sync can take a tenth of a second; only a power cut could tell the difference."""
-    monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)
-
-
-def call(*args, code=0):
-    """Run a command; what it printed. Only a clean exit counts, never a traceback."""
-    result = CliRunner().invoke(cli, [str(a) for a in args])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code, result.output
-    return result.output
-
-
-def refused(*args):
-    output = call(*args, code=1)
-    assert "Error: " in output
-    return output.split("Error: ", 1)[1]
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+call, refused = functools.partial(helpers.call, cli), functools.partial(helpers.error_of, cli)
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
 
 
 STUDY = ["--seeds", 1, "--batch_seeds", 0, "--people", 8, "--places", 3, "--block_size", 56,
