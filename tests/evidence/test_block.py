@@ -88,28 +88,23 @@ COMPARISONS = [
 
 
 @pytest.mark.parametrize(("method", "value", "reference"), COMPARISONS)
-class TestAWrongVersionIsAnArgument:
-    def test_that_must_be_there(self, method, value, reference, capsys):
-        with pytest.raises(TypeError, match="rejects"), fake() as c:
-            getattr(c, method)("the case", value, reference)
-        assert capsys.readouterr().out == ""
-
-    @pytest.mark.parametrize("rejects", [{}, None, [], [2.0], "two", 2.0], ids=repr)
-    def test_that_names_at_least_one(self, method, value, reference, rejects, no_shape_checks):
+@pytest.mark.usefixtures("no_shape_checks")
+def test_every_comparison_needs_a_block_a_name_and_a_wrong_version(
+    method, value, reference, capsys
+):
+    with pytest.raises(ClaimError, match="the case: comparisons belong inside"):
+        getattr(fake(), method)("the case", value, reference, rejects=TWO)
+    for what in ("", "  ", None, 1.0, np.ones(2)):
+        with pytest.raises(ClaimError, match=r"claim fake: .*say what is compared"), fake() as c:
+            getattr(c, method)(what, value, reference, rejects=TWO)
+    with pytest.raises(TypeError, match="rejects"), fake() as c:
+        getattr(c, method)("the case", value, reference)
+    for rejects in ({}, None, [], [2.0], "two", 2.0):
         with pytest.raises(TypeError) as error, fake() as c:
             getattr(c, method)("the case", value, reference, rejects=rejects)
         assert "claim fake: the case: rejects must name at least one" in str(error.value)
         assert f"got {rejects!r}" in str(error.value)
-
-    @pytest.mark.parametrize("what", ["", "  ", None, 1.0, np.ones(2)], ids=repr)
-    def test_a_comparison_has_a_name(self, method, value, reference, what, no_shape_checks):
-        with pytest.raises(ClaimError, match=r"claim fake: .*say what is compared"), fake() as c:
-            getattr(c, method)(what, value, reference, rejects=TWO)
-
-    def test_it_is_made_inside_a_block(self, method, value, reference):
-        c = fake()
-        with pytest.raises(ClaimError, match="the case: comparisons belong inside"):
-            getattr(c, method)("the case", value, reference, rejects=TWO)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["", "  ", 3, None], ids=repr)
