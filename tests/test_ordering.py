@@ -562,6 +562,13 @@ def test_the_closed_difference_is_not_used(monkeypatch):
     assert sum(nodes) > 100
 
 
+def test_a_quadrature_carries_no_gradient_and_minds_none():
+    p1, p2 = tensor(0.7, 0.2, 0.1), tensor(0.1, 0.6, 0.3)
+    value = line_integral(p1.clone().requires_grad_(), p2)
+    assert not value.requires_grad
+    assert value == line_integral(p1, p2)
+
+
 def test_a_quadrature_that_fails_says_so(monkeypatch):
     monkeypatch.setattr(ordering, "_integrand", lambda x, *_: 1 / (x[..., 0] - 0.3).abs())
     with pytest.raises(ArithmeticError, match="quadrature"):

@@ -165,7 +165,7 @@ def chapter_of(tmp_path, monkeypatch):
 def test_what_is_left_out_is_said(chapter_of, capsys):
     chapter_of(CHAPTER.replace("WANTED", "1"))
     cells.main("t")
-    assert capsys.readouterr().out == "claims that hold: 1, left to `make test`: trained\n"
+    assert capsys.readouterr().out == "claims that hold: 1, left to `make test-all`: trained\n"
 
 
 def test_a_failing_block_names_the_line_of_the_chapter(chapter_of, capsys):
