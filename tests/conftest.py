@@ -23,6 +23,13 @@ def no_shape_checks():
 
 
 @pytest.fixture
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
 def no_waiting_for_the_disk(monkeypatch):
     """A sync can take a tenth of a second; only a power cut could tell the difference."""
     monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)

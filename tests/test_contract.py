@@ -665,13 +665,6 @@ def test_compiles_for_several_lengths_without_graph_breaks(row):
         close(tree_leaves(compiled(*x)), tree_leaves(f(*x)))
 
 
-@pytest.fixture
-def double_by_default():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @rows("meta")
 @pytest.mark.usefixtures("no_shape_checks", "double_by_default")
 def test_without_values_shapes_and_dtypes_still_count(row):

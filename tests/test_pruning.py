@@ -32,11 +32,7 @@ L, H, D_K, N, M, VOCAB = 2, 3, 2, 4, 5, 11
 D = H * D_K
 
 
-@pytest.fixture(autouse=True)
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_by_default")
 
 
 def close(value, expected, atol=1e-11):

@@ -26,11 +26,7 @@ B, H, N, M, D_K, D_V = 2, 3, 4, 6, 5, 7
 D_MODEL, D_FF = 12, 17
 
 
-@pytest.fixture(autouse=True)
-def float64_by_default():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_by_default")
 
 
 def draw(*shape, dtype=torch.float64):

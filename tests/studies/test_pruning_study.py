@@ -16,14 +16,8 @@ from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
 from attnlib.studies.__main__ import cli
 
-pytestmark = pytest.mark.slow  # every test here trains, or waits for what is trained
-
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+# Every test here trains, or waits for what is trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double_by_default")]
 
 
 def close(value, expected, atol=1e-11):
