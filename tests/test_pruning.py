@@ -131,6 +131,8 @@ models = pytest.mark.parametrize("name", MODELS)
 dotted = pytest.mark.parametrize("name", [name for name in MODELS if name != "gpt-synthesizer"])
 gpts = pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("gpt")])
 scored = pytest.mark.parametrize(("name", "method"), SCORED)
+# Half the time of a score; test_scores_keep_the_dtype makes every score of every model with them.
+fast = pytest.mark.usefixtures("no_shape_checks")
 
 
 def make(name, seed=0, dtype=torch.float64):
@@ -323,6 +325,7 @@ def test_training_leaves_removed_heads_and_keeps_what_the_others_learn(name):
 # -- scores ------------------------------------------------------------------------------------
 
 
+@fast
 @models
 def test_gate_scores_are_finite_differences_of_each_example(name):
     model, batches = make(name), data()
@@ -352,6 +355,7 @@ def test_gate_scores_of_a_gated_model(name):
     close(value[0, 2], ((ends[0] - ends[1]) / 2e-5).abs().mean(), atol=1e-7)
 
 
+@fast
 @looped
 def test_leave_one_out_is_deletion(name):
     model, batches = make(name), data()
@@ -556,6 +560,7 @@ def test_gates_by_euler_identities(name):
             close(module.in_proj_bias.grad[D : 2 * D], torch.zeros(D))
 
 
+@fast
 @models
 def test_rescaling_v_and_o_moves_the_gradient_score_only(name):
     model, batches = make(name), data()
@@ -569,6 +574,7 @@ def test_rescaling_v_and_o_moves_the_gradient_score_only(name):
         torch.testing.assert_close(after, expected, rtol=1e-9, atol=1e-12)
 
 
+@fast
 def test_a_change_of_basis_inside_a_head():
     """W_V ← W_V M, W_O ← M⁻¹W_O and W_Q ← W_Q R, W_K ← W_K R⁻ᵀ: another product of gradients."""
     model, batches = make("own"), data()
@@ -589,6 +595,7 @@ def test_a_change_of_basis_inside_a_head():
 # -- pruning -----------------------------------------------------------------------------------
 
 
+@fast
 @pytest.mark.parametrize("name", ["own", "torch", "gpt-rotary"])
 @each_once("method, once, highest_first", METHODS, [False, True], [False, False, True, True])
 def test_the_order_by_hand(name, method, once, highest_first):
@@ -685,6 +692,7 @@ def cut(model, head):
     return model
 
 
+@fast
 @gpts
 def test_leave_one_out_of_a_gpt_zeroes_columns_by_hand(name):
     model, batches = make(name), data()
@@ -755,6 +763,7 @@ RECORDED = ["entropy", "confidence", "gradient-product-activations"]
 recorded_methods = pytest.mark.parametrize("method", RECORDED)
 
 
+@fast
 @pytest.mark.parametrize("method", METHODS)
 def test_frozen_models_of_every_make(method):
     for name in ("own", "torch", "gpt-rotary"):
@@ -765,6 +774,7 @@ def test_frozen_models_of_every_make(method):
         assert not any(p.requires_grad for p in model.parameters())
 
 
+@fast
 @each_once("method, make_batches", METHODS, [iter, lambda b: (x for x in b), tuple])
 def test_batches_that_come_once(method, make_batches):
     model, run = make("own"), [method, loss, 2, lambda m: 0]
@@ -794,6 +804,7 @@ class Padded(nn.Module):
         return self.encoder(x, src_key_padding_mask=padded)[:, 0]
 
 
+@fast
 @pytest.mark.parametrize("method", METHODS)
 def test_padding_of_torch_encoders_is_scored_as_if_it_were_not_there(method):
     gen = torch.Generator().manual_seed(2)
@@ -842,6 +853,7 @@ class TokensFirst(nn.Module):
         return x if self.batch_first else x.transpose(0, 1)
 
 
+@fast
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
 def test_tokens_first_is_scored_as_examples_first(method, frozen):
