@@ -314,6 +314,9 @@ class TestBadModels:
         with pytest.raises(ValueError, match=r"^dropout must be between 0 and 1"):
             GPT(**SIZES, dropout=value)
 
+    def test_the_smallest_model(self):
+        assert GPT(1, 1, 1, 1, 1)(torch.tensor([[0]])).shape == (1, 1, 1)
+
     def test_heads_divide_the_width(self):
         for attention in VARIANTS:
             with pytest.raises(ValueError, match=r"^n_embd must be a multiple of .* 12 and 5"):
