@@ -1,28 +1,17 @@
 """The scripts behind `make check`, `make new` and `make lock`, on copies of the tree."""
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jupytext
 import pytest
+from helpers import ROOT, script
 
-ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
-
-
-def load(script):
-    spec = importlib.util.spec_from_file_location(f"ci_{script}", ROOT / ".ci" / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cells, check, lock = load("cells"), load("check"), load("lock")
+cells, check, lock = map(script, ("cells", "check", "lock"))
 
 
 def run(tree, *command):
