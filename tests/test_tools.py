@@ -161,6 +161,7 @@ def test_a_new_topic_is_green(tree):
     assert "TOPIC=masks" in said.stdout
     assert run(tree, "-m", "ruff", "check").returncode == 0
     assert run(tree, "-m", "ruff", "format", "--check").returncode == 0
+    assert run(tree, "-m", "ruff", "check", "--select=F", "notebooks/masks.ipynb").returncode == 0
     assert run(tree, ".ci/cells.py", "masks").stdout == "claims that hold: 1\n"
     paths = ["attnlib/masks.py", "tests/test_masks.py", check.GUARDS]
     paths += [check.CONTRACT] if (tree / check.CONTRACT).exists() else []
