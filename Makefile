@@ -1,5 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs.
 SHELL := bash
+# One word names a topic, whatever is done with it; CHAPTER means the same.
+TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -50,9 +52,9 @@ new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, cl
 # no Python patch version, and printed lines are joined however they happened to
 # arrive (in a pass of its own, since nbconvert joins before it executes).
 ALL := $(sort $(basename $(notdir $(wildcard notebooks/*.md))))
-RUNS := $(addprefix run-,$(or $(CHAPTER),$(ALL)))
+RUNS := $(addprefix run-,$(or $(TOPIC),$(ALL)))
 .PHONY: $(RUNS)
-notebooks: $(RUNS)  ## run every chapter and store its outputs; CHAPTER=softmax for one
+notebooks: $(RUNS)  ## run every chapter and store its outputs; TOPIC=softmax for one
 $(RUNS): run-%: .venv/.installed
 	$(STEP) 'running notebooks/$*.md'
 	@test -f notebooks/$*.md || { echo "There is no chapter '$*'. There are: $(ALL)" >&2; exit 1; }

@@ -123,7 +123,7 @@ def write(texts: dict[str, str], topic: str) -> None:
         call("-m", "ruff", "check", "--quiet", "--fix", "--select=I", *python)
         call("-m", "ruff", "format", "--quiet", *python)
         make = ["make", "--no-print-directory", "-o", ".venv/.installed", f"PY={sys.executable}"]
-        subprocess.run([*make, "notebooks", f"CHAPTER={topic}"], cwd=ROOT, check=True,
+        subprocess.run([*make, "notebooks", f"TOPIC={topic}"], cwd=ROOT, check=True,
                        env=environment(), stdout=subprocess.DEVNULL)  # fmt: skip
     except BaseException:
         for path, content in before.items():
