@@ -30,6 +30,7 @@ endif
 endif
 
 book: .venv/.installed  ## build the site into _build/html
+	@$(PY) .ci/stale.py
 	$(STEP) 'building the site'
 	@# A warning is reported once and then lies in the doctrees: without them the next run is red too.
 	.venv/bin/jupyter-book build . $(SPHINX) || { rm -rf _build/.doctrees; exit 1; }

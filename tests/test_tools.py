@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT, script
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
-cells, check, lock = map(script, ("cells", "check", "lock"))
+cells, check, lock, stale = map(script, ("cells", "check", "lock", "stale"))
 
 
 def run(tree, *command):
@@ -132,6 +132,23 @@ def test_a_failing_block_names_the_line_of_the_chapter(tmp_path):
     assert 't.md", line 19, in <module>' in said.stderr
     assert "cells.py" not in said.stderr
     assert said.stderr.strip().rpartition("\n")[2].startswith("attnlib.evidence.errors.ClaimError")
+
+
+# -- make book ----------------------------------------------------------------------------------
+
+
+def test_a_chapter_edited_after_its_outputs_were_stored_is_stale(tmp_path, monkeypatch):
+    text = tmp_path / "notebooks" / "t.md"
+    text.parent.mkdir()
+    text.write_text(CHAPTER)
+    monkeypatch.setattr(stale, "ROOT", tmp_path)
+    assert stale.difference("t") == "there is no t.ipynb"
+    jupytext.write(jupytext.read(text), text.with_suffix(".ipynb"))
+    assert stale.difference("t") is None
+    text.write_text(CHAPTER.replace("b = 2", "b = 3"))
+    found = stale.difference("t")
+    assert "--- t.md\n+++ t.ipynb\n" in found
+    assert "\n-b = 3\n+b = 2\n" in found
 
 
 # -- make new ------------------------------------------------------------------------------------
