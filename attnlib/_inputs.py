@@ -11,6 +11,7 @@ import numbers
 import operator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
@@ -241,8 +242,9 @@ def require_flag(name: str, value: Any) -> bool:
 
 def require_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An integer, at least ``least`` and at most ``most``; a float or bool is refused, even 2.0."""
-    # An int first: torch.compile cannot ask a length that varies for its dtype.
-    boolean = isinstance(value, bool) or (
+    # An int first: torch.compile cannot ask a length that varies for its dtype. NumPy's own
+    # boolean counts as an integer before NumPy 2.3.
+    boolean = isinstance(value, bool | np.bool) or (
         not isinstance(value, int) and getattr(value, "dtype", None) is torch.bool
     )
     try:
