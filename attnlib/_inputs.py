@@ -127,13 +127,14 @@ def require_tokens(
                              f"got shape {tuple(x.shape)}")  # fmt: skip
 
 
-def require_broadcast(names: str, *tensors: Tensor) -> None:
-    """Leading axes, all but the last two, that broadcast."""
+def require_broadcast(names: str, *tensors: Tensor) -> torch.Size:
+    """Leading axes, all but the last two, that broadcast; what they broadcast to."""
     try:
-        torch.broadcast_shapes(*(x.shape[:-2] for x in tensors))
+        shape: torch.Size = torch.broadcast_shapes(*(x.shape[:-2] for x in tensors))
     except RuntimeError:
         shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(f"{names} must have leading axes that broadcast, got {shapes}") from None
+    return shape
 
 
 def require_classes(name: str, target: Any, shape: tuple[int, ...], K: int) -> None:

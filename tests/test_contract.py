@@ -349,7 +349,7 @@ ROWS = {
             HEADS | {"causal": (False, FLAG), "need_weights": (True, FLAG)},
             ("memory", "mask"),
             shared=("mask",),
-            also_called={"memory": "K|mask"},
+            also_called={"memory": "mask"},
         ),
         *[
             Row(
@@ -372,7 +372,7 @@ ROWS = {
             LAYER | {"d_ff": (5, SIZE), "cross": (True, FLAG), "norm_first": (True, FLAG)},
             ("memory", "mask", "memory_mask"),
             shared=("mask", "memory_mask"),
-            also_called={"memory": "K|mask", "memory_mask": "mask"},
+            also_called={"memory": "memory_mask"},
         ),
         Row(
             smoothed_cross_entropy,
