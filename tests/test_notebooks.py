@@ -73,10 +73,9 @@ def misquotations(text, values):
     ]
 
 
-def misfits(chapter, claims, records, cells):
+def misfits(chapter, claims, records, text):
     """What does not fit together between the list of claims, blocks and text of a chapter."""
-    file, text = f"notebooks/{chapter}.md", "\n\n".join(cells)
-    run = f"`make notebooks TOPIC={chapter}`"
+    file, run = f"notebooks/{chapter}.md", f"`make notebooks TOPIC={chapter}`"
     listed = {entry["id"] for entry in claims.values() if entry["chapter"] == chapter}
     blocks = Counter(record["id"] for record in records)
     for id in sorted(listed - blocks.keys()):
@@ -91,8 +90,8 @@ def misfits(chapter, claims, records, cells):
             yield f"{id} has {times} blocks in {file}: one is enough"
         if f"(check-{id})=" not in text:
             yield f"{file}: write the line (check-{id})= before the cell with the block of {id}"
-        if f"(#claim-{id})" not in cells[0]:
-            yield f"{file}: link to the ledger at the head of the chapter, [{id}](#claim-{id})"
+        if f"(#claim-{id})" not in text:
+            yield f"{file}: link to the entry in the ledger, [{id}](#claim-{id})"
     for record in records:
         # A block that was opened with `says` has no verdict: what the book claims is in its list.
         if record["id"] in listed and record.get("verdict") != claims[record["id"]]["verdict"]:
@@ -151,7 +150,8 @@ def test_every_chapter_is_on_the_front_page_and_its_module_among_the_others(chap
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     assert f"\n:link: /notebooks/{chapter}\n" in index
     api = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    assert f"\n.. automodule:: attnlib.{chapter}\n" in api
+    module = list(ROOT.glob(f"attnlib/{chapter}*"))  # a first look needs none
+    assert (f"\n.. automodule:: attnlib.{chapter}\n" in api) == bool(module)
 
 
 @chapters
@@ -185,8 +185,7 @@ def test_figures_have_alt_text_and_code_fits_the_page(chapter):
 @chapters
 def test_every_claim_has_one_block_that_rejects_something(chapter):
     records = stored_records(path(chapter))
-    cells = [cell.source for cell in load(chapter).cells if cell.cell_type == "markdown"]
-    say(misfits(chapter, load_claims(), records, cells))
+    say(misfits(chapter, load_claims(), records, prose(chapter)))
     for record in records:
         assert record["comparisons"]
         for comparison in record["comparisons"]:
@@ -220,22 +219,22 @@ def test_misquotations_are_found(text, values, complaints):
 
 
 @pytest.mark.parametrize(
-    ("claims", "blocks", "head", "text", "complaint"),
+    ("claims", "blocks", "text", "complaint"),
     [
-        ("a", "a", "[a](#claim-a)", "(check-a)=", ""),
-        ("ab", "a", "[a](#claim-a)", "(check-a)=", "b is in claims.yml for notebooks/x.md, which"),
-        ("", "a", "[a](#claim-a)", "(check-a)=", "a has a block in notebooks/x.md, but claims.yml"),
-        ("a", "aa", "[a](#claim-a)", "(check-a)=", "a has 2 blocks"),
-        ("a", "a", "[a](#claim-a)", "", "write the line (check-a)="),
-        ("a", "a", "", "(check-a)= [a](#claim-a)", "at the head of the chapter, [a](#claim-a)"),
-        ("", "", "", "[b](#claim-b)", "notebooks/x.md links to #claim-b, but claims.yml has no"),
+        ("a", "a", "[a](#claim-a) (check-a)=", ""),
+        ("ab", "a", "[a](#claim-a) (check-a)=", "b is in claims.yml for notebooks/x.md, which"),
+        ("", "a", "[a](#claim-a) (check-a)=", "a has a block in notebooks/x.md, but claims.yml"),
+        ("a", "aa", "[a](#claim-a) (check-a)=", "a has 2 blocks"),
+        ("a", "a", "[a](#claim-a)", "write the line (check-a)="),
+        ("a", "a", "(check-a)=", "link to the entry in the ledger, [a](#claim-a)"),
+        ("", "", "[b](#claim-b)", "notebooks/x.md links to #claim-b, but claims.yml has no"),
     ],
     ids=["right", "no-block", "unlisted", "twice", "no-label", "no-link", "link-to-nothing"],
 )
-def test_misfits_are_found(claims, blocks, head, text, complaint):
+def test_misfits_are_found(claims, blocks, text, complaint):
     claims = {id: {"id": id, "chapter": "x", "verdict": "holds"} for id in claims}
     records = [{"id": id, "verdict": "holds"} for id in blocks]
-    found = "\n".join(misfits("x", claims, records, [head, text]))
+    found = "\n".join(misfits("x", claims, records, text))
     assert complaint in found
     assert bool(found) == bool(complaint)
 
