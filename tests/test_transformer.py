@@ -514,6 +514,8 @@ def test_sizes_that_do_not_fit():
         mha(torch.ones(3, 4))
     with pytest.raises(ValueError, match="must have the dtype of W_Q"):
         mha(torch.ones(3, 5).float())
+    with pytest.raises(ValueError, match="x and memory must have leading axes that broadcast"):
+        mha(torch.ones(2, 3, 5), torch.ones(4, 3, 5))
 
 
 @pytest.mark.parametrize("cross", [False, True], ids=["unused", "missing"])

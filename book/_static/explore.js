@@ -33,6 +33,10 @@ function written(x, digits) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
+function isNarrow(svg) {
+  return svg.clientWidth > 0 && svg.clientWidth < 420;
+}
+
 // A panel of sliders above a drawing, and below it a sentence that says the same in words.
 // draw(svg, said, values) is called with the values of the sliders, [name, least, most,
 // step, value] each; set(values), which is returned, moves them.
@@ -128,8 +132,7 @@ function at(point) {
 
 function drawTokens(svg, said, q) {
   const { scores, weights, output } = attend(q);
-  // Where there is little room, the table goes below the plane.
-  const narrow = svg.clientWidth > 0 && svg.clientWidth < 420;
+  const narrow = isNarrow(svg);  // then the table goes below the plane
   svg.setAttribute("viewBox", narrow ? "-2 -2 264 500" : "-2 -2 522 246");
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
   shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "plane" });
@@ -187,4 +190,34 @@ document.querySelectorAll(".explore-first-look").forEach((root) => {
   svg.addEventListener("pointermove", (event) => {
     if (svg.hasPointerCapture(event.pointerId)) drag(event);
   });
+});
+
+// -- front page: a row of large numbers beside a row with the same gaps -----------------------
+
+const ROWS = [["size", 0, 1000, 10, 1000], ["gap", 0, 8, 0.1, 1]];
+
+function drawRows(svg, said, [size, gap]) {
+  const narrow = isNarrow(svg);
+  svg.setAttribute("viewBox", narrow ? "0 0 250 320" : "0 0 510 150");
+  const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
+  const rows = [[size, size, size + gap], [0, 0, gap]];
+  const weights = rows.map(softmax);
+  rows.forEach((z, r) => {
+    const left = narrow ? 0 : 265 * r;
+    const top = narrow ? 170 * r : 0;
+    z.forEach((x, i) => {
+      const at = left + 45 + 80 * i;
+      shape(svg, "text", { ...label, x: at, y: top + 16 }, written(x, x % 1 ? 1 : 0));
+      const height = 100 * weights[r][i];
+      shape(svg, "rect", { x: at - 26, y: top + 142 - height, width: 52, height, class: "bar" });
+      shape(svg, "text", { ...label, x: at, y: top + 136 - height }, weights[r][i].toFixed(3));
+    });
+    shape(svg, "line", { x1: left + 10, x2: left + 240, y1: top + 142, y2: top + 142, stroke: "currentColor" });
+  });
+  said.textContent = rows.map((z, r) => `Softmax of ${z.map((x) => written(x, x % 1 ? 1 : 0)).join(", ")} `
+    + `is ${weights[r].map((w) => w.toFixed(3)).join(", ")}.`).join(" ");
+}
+
+document.querySelectorAll(".explore-landing").forEach((root) => {
+  figure(root, "0 0 510 150", ROWS, drawRows);
 });

@@ -97,7 +97,8 @@ def test_every_comparison_needs_a_block_a_name_and_a_wrong_version(
     for what in ("", "  ", None, 1.0, np.ones(2)):
         with pytest.raises(ClaimError, match=r"claim fake: .*say what is compared"), fake() as c:
             getattr(c, method)(what, value, reference, rejects=TWO)
-    with pytest.raises(TypeError, match="rejects"), fake() as c:
+    told = r"the case: rejects must name .* got nothing\. A comparison that has not been seen"
+    with pytest.raises(TypeError, match=told), fake() as c:
         getattr(c, method)("the case", value, reference)
     for rejects in ({}, None, [], [2.0], "two", 2.0):
         with pytest.raises(TypeError) as error, fake() as c:
