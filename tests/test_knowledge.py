@@ -212,6 +212,7 @@ def test_a_seed_fixes_a_new_model_and_leaves_the_random_stream_alone():
     sizes = Sizes(BLOCK, LAYERS, HEADS, WIDTH)
     first, again, other = (new_model(seed, VOCAB, sizes) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
+    assert first.drop.p == 0
     state, same = first.state_dict(), again.state_dict()
     assert all(torch.equal(state[k], same[k]) for k in state)
     assert not torch.equal(state["head.weight"], other.head.weight)

@@ -635,6 +635,15 @@ def test_all_heads_can_go_and_come_back():
     assert torch.equal(model(batches[0]["x"]), before)
 
 
+def test_scores_are_made_anew_and_the_lowest_goes_unless_asked_otherwise():
+    run = [make("gpt-vanilla"), data(), "leave-one-out", loss, 3, lambda m: 0]
+    found = greedy_prune(*run, progress=False)
+    asked = greedy_prune(*run, once=False, highest_first=False, progress=False)
+    assert found.order == asked.order
+    assert found.order[0] == divmod(int(found.scores[0].argmin()), H)
+    assert not torch.equal(found.scores[0], found.scores[1])
+
+
 def test_equal_scores_go_in_order():
     model = make("own")
     with torch.no_grad():
