@@ -4,9 +4,13 @@ pytest installs the shape checker, and an attnlib imported here would escape it.
 import jaxtyping
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("attnlib", derandomize=True, database=None, deadline=None)
+# The same cases every time, and no verdict that hangs on how busy the machine is.
+settings.register_profile(
+    "attnlib", derandomize=True, database=None, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
 settings.load_profile("attnlib")
 
 

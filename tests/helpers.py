@@ -1,13 +1,25 @@
 """What several test files share."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
+ROOT = Path(__file__).parents[1]
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 close = torch.testing.assert_close
 # Forward mode makes torch import a file of its own that still uses a deprecated function.
 forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+def script(name):
+    """A file of .ci, as a module."""
+    spec = importlib.util.spec_from_file_location(f"ci_{name}", ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def eps(dtype):

@@ -1,28 +1,17 @@
 """The scripts behind `make check`, `make new` and `make lock`, on copies of the tree."""
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jupytext
 import pytest
+from helpers import ROOT, script
 
-ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
-
-
-def load(script):
-    spec = importlib.util.spec_from_file_location(f"ci_{script}", ROOT / ".ci" / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cells, check, lock = load("cells"), load("check"), load("lock")
+cells, check, lock, stale = map(script, ("cells", "check", "lock", "stale"))
 
 
 def run(tree, *command):
@@ -163,6 +152,23 @@ def test_a_failing_block_names_the_line_of_the_chapter(tmp_path):
     assert said.stderr.strip().rpartition("\n")[2].startswith("attnlib.evidence.errors.ClaimError")
 
 
+# -- make book ----------------------------------------------------------------------------------
+
+
+def test_a_chapter_edited_after_its_outputs_were_stored_is_stale(tmp_path, monkeypatch):
+    text = tmp_path / "notebooks" / "t.md"
+    text.parent.mkdir()
+    text.write_text(CHAPTER)
+    monkeypatch.setattr(stale, "ROOT", tmp_path)
+    assert stale.difference("t") == "there is no t.ipynb"
+    jupytext.write(jupytext.read(text), text.with_suffix(".ipynb"))
+    assert stale.difference("t") is None
+    text.write_text(CHAPTER.replace("b = 2", "b = 3"))
+    found = stale.difference("t")
+    assert "--- t.md\n+++ t.ipynb\n" in found
+    assert "\n-b = 3\n+b = 2\n" in found
+
+
 # -- make new ------------------------------------------------------------------------------------
 
 
@@ -190,6 +196,7 @@ def test_a_new_topic_is_green(tree):
     assert "TOPIC=masks" in said.stdout
     assert run(tree, "-m", "ruff", "check").returncode == 0
     assert run(tree, "-m", "ruff", "format", "--check").returncode == 0
+    assert run(tree, "-m", "ruff", "check", "--select=F", "notebooks/masks.ipynb").returncode == 0
     assert run(tree, ".ci/cells.py", "masks").stdout == "claims that hold: 1\n"
     paths = ["attnlib/masks.py", "tests/test_masks.py", check.GUARDS]
     paths += [check.CONTRACT] if (tree / check.CONTRACT).exists() else []
@@ -215,6 +222,7 @@ def test_a_topic_that_does_not_run_leaves_nothing_behind(tree):
     [
         ("softmax", "taken by notebooks/softmax.md attnlib/softmax.py"),
         ("evidence", "taken by attnlib/evidence tests/evidence"),
+        *((name, f"{name} is a module already") for name in ("torch", "statistics", "attnlib")),
         *((name, "one word is needed") for name in ("Masks", "my-masks", "2d", "", "_x", "class")),
     ],
 )

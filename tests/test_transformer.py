@@ -643,7 +643,7 @@ def test_no_sequence(bad, name, no_shape_checks):
     [
         ((3, 4), (3, 5), "x must have the 5 entries of W_Q along axis -1, got shape (3, 4)"),
         ((3, 5), (3, 6), "memory must have the 5 entries of W_K along axis -1, got shape (3"),
-        ((2, 3, 5), (4, 3, 5), "Q, K and V must have leading axes that broadcast"),
+        ((2, 3, 5), (4, 3, 5), "x and memory must have leading axes that broadcast"),
     ],
     ids=["width-x", "width-memory", "axes"],
 )

@@ -104,7 +104,7 @@ class ClaimsLedger(SphinxDirective):
                     # A block that was opened with `says` knows no verdict.
                     self.warn(
                         f"{record['id']}: {name} says {claim['verdict']!r}, the stored output "
-                        f"{record['verdict']!r}: run `make notebooks CHAPTER={chapter}`"
+                        f"{record['verdict']!r}: run `make notebooks TOPIC={chapter}`"
                     )
                 else:
                     found[record["id"]] = record
