@@ -45,14 +45,19 @@ class Entries(SphinxTransform):
     default_priority = 820
 
     def apply(self, **kwargs) -> None:
-        for section in list(self.document.findall(nodes.section)):
-            for name in section["ids"]:
-                if name.startswith("claim-"):
-                    section.insert(0, entry(name.removeprefix("claim-"), name))
+        for claim in list(self.document.findall(is_claim)):
+            target = claim[0]["ids"][0]
+            where = claim.parent.index(claim)
+            claim.parent.insert(where, entry(target.removeprefix("claim-"), target))
         for term in list(self.document.findall(nodes.term)):
             if term["ids"]:
                 names = re.split(r"\s*[,()]\s*", term.astext())
                 term.extend(entry(name, term["ids"][0]) for name in names if name)
+
+
+def is_claim(node: nodes.Node) -> bool:
+    """An entry of the ledger: a dropdown of sphinx-design, whose title bears the target."""
+    return isinstance(node, nodes.container) and "claim" in node.get("container_classes", ())
 
 
 def entry(name: str, target: str) -> addnodes.index:

@@ -62,7 +62,7 @@ function figure(root, box, sliders, draw) {
   const update = () => {
     const values = inputs.map(({ input }) => Number(input.value));
     inputs.forEach(({ number }, i) => { number.textContent = String(values[i]).replace("-", "−"); });
-    svg.replaceChildren();
+    svg.querySelectorAll(":scope > :not(.pad)").forEach((node) => node.remove());
     draw(svg, said, values);
   };
   const set = (values) => {
@@ -133,14 +133,14 @@ function at(point) {
 function drawTokens(svg, said, q) {
   const { scores, weights, output } = attend(q);
   const narrow = isNarrow(svg);  // then the table goes below the plane
-  svg.setAttribute("viewBox", narrow ? "-2 -2 264 500" : "-2 -2 522 246");
+  svg.setAttribute("viewBox", narrow ? "-10 -10 272 508" : "-10 -10 530 258");
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
   shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "plane" });
   shape(svg, "line", { x1: 0, x2: SIDE, y1: SIDE / 2, y2: SIDE / 2, class: "axis" });
   shape(svg, "line", { y1: 0, y2: SIDE, x1: SIDE / 2, x2: SIDE / 2, class: "axis" });
   KEYS.forEach((key, i) => {
     const [x, y] = at(key);
-    // Its area is its weight.
+    // The larger its weight, the larger the disc; a weight near 0 leaves a dot.
     shape(svg, "circle", { cx: x, cy: y, r: 3 + 17 * Math.sqrt(weights[i]), class: "bar" });
     shape(svg, "text", { ...label, x, y: y + 4.5 }, i + 1);
   });
@@ -148,7 +148,7 @@ function drawTokens(svg, said, q) {
   shape(svg, "line", { x1: SIDE / 2, y1: SIDE / 2, x2: x, y2: y, class: "query" });
   shape(svg, "circle", { cx: x, cy: y, r: 8, class: "handle" });
   shape(svg, "text", { ...label, x: x + (x > 220 ? -18 : 18), y: y + 5, class: "query-name" }, "q");
-  const table = shape(svg, "g", narrow ? { transform: "translate(-252 254)" } : {});
+  const table = shape(svg, "g", narrow ? { transform: "translate(-258 254)" } : {});
   ["token", "score", "weight", "value"].forEach((name, i) => {
     shape(table, "text", { ...label, x: [275, 325, 405, 490][i], y: 20, "font-style": "italic" }, name);
   });
@@ -166,15 +166,17 @@ function drawTokens(svg, said, q) {
     shape(table, "text", { ...label, "font-size": 11, x: 270 + 15 * v, y: 239 }, v);
   });
   shape(table, "circle", { cx: 270 + 15 * output, cy: 222, r: 6, class: "handle" });
-  shape(table, "text", { ...label, x: 270 + 15 * output, y: 208 }, `output ${written(output, 2)}`);
-  shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "pad" });  // takes the drag
+  const middle = Math.max(290, Math.min(474, 270 + 15 * output));  // or the edge would cut it
+  shape(table, "text", { ...label, x: middle, y: 208 }, `output ${written(output, 2)}`);
   said.textContent = `Scores ${scores.map((s) => written(s, 1)).join(", ")}; `
     + `weights ${weights.map((w) => w.toFixed(3)).join(", ")}; output ${written(output, 2)}.`;
 }
 
 document.querySelectorAll(".explore-first-look").forEach((root) => {
-  const { svg, set } = figure(root, "-2 -2 522 246", QUERY, drawTokens);
-  // The query follows a finger or a mouse that is pressed on the plane.
+  const { svg, set } = figure(root, "-10 -10 530 258", QUERY, drawTokens);
+  // The query follows a finger or a mouse that is pressed on the plane. The pad stays when all
+  // else is drawn anew: it must be there when the touch is handed to it.
+  const pad = shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "pad" });
   const drag = (event) => {
     const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(
       svg.getScreenCTM().inverse());
@@ -182,13 +184,18 @@ document.querySelectorAll(".explore-first-look").forEach((root) => {
     const bound = (x) => Math.round(10 * Math.max(-REACH, Math.min(REACH, x))) / 10;
     set([bound((place.x - SIDE / 2) / unit), bound((SIDE / 2 - place.y) / unit)]);
   };
-  svg.addEventListener("pointerdown", (event) => {
-    if (!event.target.classList.contains("pad")) return;
-    svg.setPointerCapture(event.pointerId);
+  pad.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button !== 0) return;  // a second finger, another button
+    pad.setPointerCapture(event.pointerId);
     drag(event);
   });
-  svg.addEventListener("pointermove", (event) => {
-    if (svg.hasPointerCapture(event.pointerId)) drag(event);
+  pad.addEventListener("pointermove", (event) => {
+    if (pad.hasPointerCapture(event.pointerId)) drag(event);
+  });
+  // Else a mouse selects text and then drags that, and a finger scrolls the page: Chromium does
+  // not heed touch-action on parts of a drawing.
+  ["mousedown", "touchstart"].forEach((name) => {
+    pad.addEventListener(name, (event) => event.preventDefault(), { passive: false });
   });
 });
 
