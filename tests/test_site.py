@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+import attnlib
 from attnlib.evidence.ledger import load_claims
 
 pytestmark = pytest.mark.skipif(
@@ -245,3 +246,16 @@ def test_each_name_of_a_term_leads_to_the_glossary(word, term):
 def test_chinese_words_are_found_within_others():
     pages_with = index()["terms"]["梯度"]
     assert len(pages_with) >= 3  # 梯度消失 and 梯度矩阵 hold it; no space sets it apart
+
+
+# -- head and foot --------------------------------------------------------------------------------
+
+
+def test_every_page_has_a_description_and_says_its_version_and_licence():
+    for path, page in pages().items():
+        if page.find("meta", attrs={"http-equiv": "refresh"}):
+            continue  # an old address
+        assert page.find("meta", attrs={"name": "description"})["content"], name(path)
+        footer = page.find(class_="extra_footer").get_text()
+        assert f"Version {attnlib.__version__}," in footer, name(path)
+        assert "MIT licence. Cite as:" in footer, name(path)
