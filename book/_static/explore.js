@@ -83,9 +83,9 @@ const LOGITS = [["z₁", -3, 3, 0.1, 0], ["z₂", -3, 3, 0.1, 0], ["z₃", -3, 3
 const FACTOR = ["factor β", 0, 20, 0.1, 1];
 const SHIFT = ["shift c", -1000, 1000, 10, 1000];
 
-// A number of at most one decimal, as β(z + c) mostly is.
+// A number with as many decimals as it needs, two at most.
 function short(x) {
-  return written(x, Math.abs(x - Math.round(x)) < 1e-9 ? 0 : 1);
+  return String(Number(x.toFixed(2))).replace("-", "−");
 }
 
 // Three bars from x on, with what stands above and below each.
