@@ -1,5 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs.
 SHELL := bash
+# One word names a topic, whatever is done with it; CHAPTER means the same.
+TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -28,6 +30,7 @@ endif
 endif
 
 book: .venv/.installed  ## build the site into _build/html
+	@$(PY) .ci/stale.py
 	$(STEP) 'building the site'
 	@# A warning is reported once and then lies in the doctrees: without them the next run is red too.
 	.venv/bin/jupyter-book build . $(SPHINX) || { rm -rf _build/.doctrees; exit 1; }
@@ -52,11 +55,12 @@ new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, cl
 # Run on a copy that replaces the stored notebook only when it is complete: a
 # failing cell loses no outputs. A second run changes nothing: no times are stored,
 # no Python patch version, and printed lines are joined however they happened to
-# arrive (in a pass of its own, since nbconvert joins before it executes).
+# arrive (in a pass of its own, since nbconvert joins before it executes). What the
+# kernel says goes over a local port, so it is encrypted: else the kernel warns.
 ALL := $(sort $(basename $(notdir $(wildcard notebooks/*.md))))
-RUNS := $(addprefix run-,$(or $(CHAPTER),$(ALL)))
+RUNS := $(addprefix run-,$(or $(TOPIC),$(ALL)))
 .PHONY: $(RUNS)
-notebooks: $(RUNS)  ## run every chapter and store its outputs; CHAPTER=softmax for one
+notebooks: $(RUNS)  ## run every chapter and store its outputs; TOPIC=softmax for one
 $(RUNS): run-%: .venv/.installed
 	$(STEP) 'running notebooks/$*.md'
 	@test -f notebooks/$*.md || { echo "There is no chapter '$*'. There are: $(ALL)" >&2; exit 1; }
@@ -64,10 +68,11 @@ $(RUNS): run-%: .venv/.installed
 	if test -f notebooks/$*.ipynb; then cp notebooks/$*.ipynb "$$tmp"; fi; \
 	$(PY) -m jupytext --quiet --to ipynb --update --output "$$tmp" notebooks/$*.md && \
 	$(PY) -m nbconvert --log-level WARN --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False "$$tmp" && \
+	  --ExecutePreprocessor.record_timing=False \
+	  --KernelManager.transport_encryption=auto "$$tmp" && \
 	$(PY) -m nbconvert --log-level WARN --to notebook --inplace --coalesce-streams "$$tmp" && \
 	$(PY) -m jupytext --quiet --update-metadata '{"language_info": null}' "$$tmp" && \
-	mv "$$tmp" notebooks/$*.ipynb
+	mv "$$tmp" notebooks/$*.ipynb && echo 'stored notebooks/$*.ipynb'
 
 lab: .venv/.installed-lab  ## open the notebooks in JupyterLab
 	$(PY) -m jupyter lab --LabApp.default_url=/lab/tree/notebooks

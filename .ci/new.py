@@ -6,6 +6,7 @@ so adding a chapter is filling it in. Nothing is overwritten, and a run that fai
 nothing behind.
 """
 
+import importlib.util
 import keyword
 import os
 import re
@@ -104,6 +105,11 @@ def refuse(topic: str) -> None:
             f"make new TOPIC={topic}: one word is needed that can name a Python module, in lower "
             "case: masks, two_heads"
         )
+    # What is imported by that name should be one thing. Not the scripts beside this one.
+    sys.path = [folder for folder in sys.path if Path(folder) != TEMPLATES.parent]
+    if topic in sys.stdlib_module_names or importlib.util.find_spec(topic):
+        sys.exit(f"make new TOPIC={topic}: {topic} is a module already, of Python or installed; "
+                 f"take another word than that, say {topic}_topic")  # fmt: skip
     files = [*new_files(topic), f"notebooks/{topic}.ipynb", f"attnlib/{topic}", f"tests/{topic}"]
     if taken := [path for path in files if (ROOT / path).exists()]:
         sys.exit(f"make new TOPIC={topic}: the name is taken by {' '.join(taken)}")
@@ -123,7 +129,7 @@ def write(texts: dict[str, str], topic: str) -> None:
         call("-m", "ruff", "check", "--quiet", "--fix", "--select=I", *python)
         call("-m", "ruff", "format", "--quiet", *python)
         make = ["make", "--no-print-directory", "-o", ".venv/.installed", f"PY={sys.executable}"]
-        subprocess.run([*make, "notebooks", f"CHAPTER={topic}"], cwd=ROOT, check=True,
+        subprocess.run([*make, "notebooks", f"TOPIC={topic}"], cwd=ROOT, check=True,
                        env=environment(), stdout=subprocess.DEVNULL)  # fmt: skip
     except BaseException:
         for path, content in before.items():

@@ -11,6 +11,7 @@ import numbers
 import operator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
@@ -126,13 +127,14 @@ def require_tokens(
                              f"got shape {tuple(x.shape)}")  # fmt: skip
 
 
-def require_broadcast(names: str, *tensors: Tensor) -> None:
-    """Leading axes, all but the last two, that broadcast."""
+def require_broadcast(names: str, *tensors: Tensor) -> torch.Size:
+    """Leading axes, all but the last two, that broadcast; what they broadcast to."""
     try:
-        torch.broadcast_shapes(*(x.shape[:-2] for x in tensors))
+        shape: torch.Size = torch.broadcast_shapes(*(x.shape[:-2] for x in tensors))
     except RuntimeError:
         shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(f"{names} must have leading axes that broadcast, got {shapes}") from None
+    return shape
 
 
 def require_classes(name: str, target: Any, shape: tuple[int, ...], K: int) -> None:
@@ -241,8 +243,9 @@ def require_flag(name: str, value: Any) -> bool:
 
 def require_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An integer, at least ``least`` and at most ``most``; a float or bool is refused, even 2.0."""
-    # An int first: torch.compile cannot ask a length that varies for its dtype.
-    boolean = isinstance(value, bool) or (
+    # An int first: torch.compile cannot ask a length that varies for its dtype. NumPy's own
+    # boolean counts as an integer before NumPy 2.3.
+    boolean = isinstance(value, bool | np.bool) or (
         not isinstance(value, int) and getattr(value, "dtype", None) is torch.bool
     )
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -68,17 +69,23 @@ def attention(
     require_broadcast("Q, K and V", Q, K, V)
     scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_real("scale", scale, above=0)
     S = (scale * Q) @ K.mT
-    if isinstance(mask, Tensor) and mask.ndim not in (2, S.ndim):
-        raise ValueError(f"mask must have 2 or {S.ndim} axes, got shape {tuple(mask.shape)}")
     if mask is not None:
-        attend = require_boolean("mask", mask, "scores", S.shape)
-        if S.numel():
-            require_key("scores", mask, S.shape)
+        attend = _require_scores_mask("mask", mask, S.shape)
     # The inputs are finite, so a score that is not has overflowed.
     if not values_may_be_read(S) or not surely_finite(S):
         require_finite("scores", S if mask is None else torch.where(attend, S, 0.0))
     A = torch.softmax(S if mask is None else torch.where(attend, S, -math.inf), dim=-1)
     return A @ V, A
+
+
+def _require_scores_mask(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor:
+    """A mask of scores, expanded to their shape: [n, m] or all their axes, a key for each query."""
+    if isinstance(mask, Tensor) and mask.ndim not in (2, len(shape)):
+        raise ValueError(f"{name} must have 2 or {len(shape)} axes, got shape {tuple(mask.shape)}")
+    attend = require_boolean(name, mask, "scores", shape)
+    if 0 not in shape:
+        require_key("scores" if name == "mask" else f"scores with {name}", mask, shape)
+    return attend
 
 
 def causal_mask(n: int) -> Bool[Tensor, "n n"]:
@@ -174,6 +181,7 @@ class MultiHeadAttention(nn.Module):
         if need_weights or mask is not None:
             require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
             require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
+            require_broadcast("x and memory", x, memory)
             if self.causal:
                 mask = causal_mask(x.shape[-2]).to(x.device)
             heads, A = attention(*self.heads(x, memory), mask)
@@ -232,6 +240,12 @@ class TransformerLayer(nn.Module):
             raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
         # Before a norm, which would not name it.
         require_tokens("x", x, "W_Q", self.attend.W_Q, entries=self.attend.d_model)
+        if memory is not None and memory_mask is not None:
+            # Before attention, which would call it mask.
+            require_tokens("memory", memory)
+            b = require_broadcast("x and memory", x, memory)
+            scores = (*b, self.attend.n_heads, x.shape[-2], memory.shape[-2])
+            _require_scores_mask("memory_mask", memory_mask, scores)
         parts: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]]
         parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
         if (cross := self.cross) is not None:

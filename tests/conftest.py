@@ -1,12 +1,16 @@
 """What every test file shares. It must not import attnlib: a conftest is loaded before
 pytest installs the shape checker, and an attnlib imported here would escape it."""
 
-import jaxtyping
 import pytest
 import torch
-from hypothesis import settings
+from helpers import unchecked
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("attnlib", derandomize=True, database=None, deadline=None)
+# The same cases every time, and no verdict that hangs on how busy the machine is.
+settings.register_profile(
+    "attnlib", derandomize=True, database=None, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
 settings.load_profile("attnlib")
 
 
@@ -18,7 +22,18 @@ def fixed_seed():
 @pytest.fixture
 def no_shape_checks():
     """For bad input: without this, the shape checker's TypeError comes before our ValueError."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
+    with unchecked():
+        yield
+
+
+@pytest.fixture
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
     yield
-    jaxtyping.config.update("jaxtyping_disable", before)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch):
+    """A sync can take a tenth of a second; only a power cut could tell the difference."""
+    monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)

@@ -1,13 +1,39 @@
 """What several test files share."""
 
+import importlib.util
+from contextlib import contextmanager
+from pathlib import Path
+
+import jaxtyping
 import pytest
 import torch
+from click.testing import CliRunner
 
+ROOT = Path(__file__).parents[1]
 DTYPES = [torch.float32, torch.float64]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 close = torch.testing.assert_close
 # Forward mode makes torch import a file of its own that still uses a deprecated function.
 forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
+
+
+def script(name):
+    """A file of .ci, as a module."""
+    spec = importlib.util.spec_from_file_location(f"ci_{name}", ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def unchecked():
+    """Without the shape checker: for bad input, and where it would take most of the time."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def eps(dtype):
@@ -28,3 +54,25 @@ def each_once(names, *lists):
     return pytest.mark.parametrize(
         names, cases, ids=lambda v: getattr(v, "__name__", None) or str(v)
     )
+
+
+# -- commands ----------------------------------------------------------------------------------
+
+
+def call(cli, *args, code=0):
+    """Run a command; what it printed. Only a clean exit counts, never a traceback."""
+    result = CliRunner().invoke(cli, [str(a) for a in args])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def error_of(cli, *args, code=1):
+    """What a command that must fail says after "Error: "."""
+    output = call(cli, *args, code=code)
+    assert "Error: " in output
+    return output.split("Error: ", 1)[1]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())

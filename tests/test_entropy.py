@@ -483,12 +483,6 @@ def test_vmap_with_a_mask_of_its_own():
     close(transformed, gradient(lambda z: entropy_from_logits(z, mask), z))
 
 
-def test_a_nan_is_not_lost_inside_a_transform():
-    bad = torch.tensor([[nan, 0.5, 0.5]])
-    assert torch.func.vmap(entropy)(bad).isnan().all()
-    assert torch.func.vmap(entropy_from_logits)(bad).isnan().all()
-
-
 # -- bad input -------------------------------------------------------------------------------
 
 good = torch.tensor([[0.25, 0.75, 0.0]] * 2)
@@ -639,7 +633,7 @@ def test_an_eps_without_a_logarithm(bad, exact):
 
 # -- the claims, searched --------------------------------------------------------------------
 
-EXAMPLES = 3000
+EXAMPLES = 500  # drawing them is what takes the time; the chapter searches longer
 fast = pytest.mark.usefixtures("no_shape_checks")  # checking shapes takes longer than the search
 
 
@@ -714,9 +708,9 @@ def bounds_margin(exact, law, eps):
 @fast
 @pytest.mark.slow
 def test_B_lies_between_its_bounds_and_above_C():
-    found = search(bounds_margin, 1000, law=laws(), eps=epsilons())
+    found = search(bounds_margin, EXAMPLES, law=laws(), eps=epsilons())
     assert found.counterexample is None
-    assert found.met == 1000
+    assert found.met == EXAMPLES
 
 
 @fast
@@ -726,7 +720,7 @@ def test_for_a_larger_eps_C_can_exceed_B():
         _, b, c = sums_of_law(law, eps, exact)
         return b - c
 
-    assert search(margin, 500, law=laws(), eps=epsilons()).counterexample is None
+    assert search(margin, 200, law=laws(), eps=epsilons()).counterexample is None
     found = search(margin, 500, law=laws(), eps=epsilons(least=0.49, most=0.99))
     assert found.counterexample["eps"] > 0.49
 

@@ -336,7 +336,7 @@ def test_tokens():
 
 def test_broadcast_looks_at_leading_axes_only():
     a, b, c = torch.ones(2, 1, 4, 5), torch.ones(3, 6, 7), torch.ones(8, 9)
-    assert require_broadcast("a, b and c", a, b, c) is None
+    assert require_broadcast("a, b and c", a, b, c) == (2, 3)
     refused("a and b must have leading axes that broadcast, got (2, 1, 4), (3, 1, 4)",
             require_broadcast, "a and b", torch.ones(2, 1, 4), torch.ones(3, 1, 4))  # fmt: skip
 

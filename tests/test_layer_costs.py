@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -257,12 +258,6 @@ def test_self_attention_links_any_two_positions_at_once():
 # -- bad input -----------------------------------------------------------------------------
 
 
-def refused(name, words, call):
-    with pytest.raises(ValueError, match=rf"^{name} ") as error:
-        call()
-    assert all(word in str(error.value) for word in words), str(error.value)
-
-
 BAD_INTEGERS = [
     *[pytest.param(v, id=repr(v)) for v in (0, -1, 2.0, 2.5, math.nan, math.inf, True, "3")],
     pytest.param(torch.tensor([3, 4]), id="tensor-of-two"),
@@ -313,14 +308,6 @@ def test_integers_of_numpy_and_torch_become_plain_ones():
         exactly(Convolution(k, dilated=True).path_length(n), 3)
         exactly(Recurrent().sequential_depth(n), 5)
         exactly(Restricted(d).path_length(n), 4)
-
-
-def test_the_shape_checker_is_on_unless_a_test_asks():
-    """So that no other test passes with it off by accident."""
-    if not hasattr(Recurrent.multiply_adds, "__wrapped__"):
-        pytest.skip("run without --jaxtyping-packages")
-    with pytest.raises(Exception, match="Type-check error"):
-        Recurrent().multiply_adds(2.0, 3)
 
 
 @layers

@@ -4,6 +4,7 @@
 without that, these tests are skipped; with it, a missing site is a failure.
 """
 
+import json
 import os
 import re
 from functools import cache
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
+import attnlib
 from attnlib.evidence.ledger import load_claims
 
 pytestmark = pytest.mark.skipif(
@@ -210,3 +212,50 @@ def test_every_image_is_described_in_words():
 def test_no_page_shows_where_it_was_built():
     here = str(Path(__file__).resolve().parents[1])
     assert [name(p) for p in pages() if here in p.read_text(encoding="utf-8")] == []
+
+
+# -- the search -----------------------------------------------------------------------------------
+
+
+@cache
+def index() -> dict:
+    text = (site() / "searchindex.js").read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+
+
+def leads_to(entry: str) -> list[str]:
+    """Page and anchor of the main entries of the index under a name."""
+    found = index()["indexentries"].get(entry.lower(), [])
+    return [f"{index()['docnames'][doc]}#{anchor}" for doc, anchor, main in found if main]
+
+
+def test_the_id_of_a_claim_leads_to_its_entry_in_the_ledger():
+    for claim in load_claims():  # some ids, such as dropout, are names of terms as well
+        assert f"book/claims#claim-{claim.lower()}" in leads_to(claim)
+
+
+@pytest.mark.parametrize(
+    ("word", "term"),
+    [("RoPE", "rotary-positions-RoPE"), ("KV cache", "KV-cache"), ("梯度", "gradient"),
+     ("键", "query-key-value"), ("注意力权重", "attention-weights")],
+)  # fmt: skip
+def test_each_name_of_a_term_leads_to_the_glossary(word, term):
+    assert leads_to(word) == [f"book/glossary#term-{term}"]
+
+
+def test_chinese_words_are_found_within_others():
+    pages_with = index()["terms"]["梯度"]
+    assert len(pages_with) >= 3  # 梯度消失 and 梯度矩阵 hold it; no space sets it apart
+
+
+# -- head and foot --------------------------------------------------------------------------------
+
+
+def test_every_page_has_a_description_and_says_its_version_and_licence():
+    for path, page in pages().items():
+        if page.find("meta", attrs={"http-equiv": re.compile("refresh", re.I)}):
+            continue  # an old address, which leads to the new one
+        assert page.find("meta", attrs={"name": "description"})["content"], name(path)
+        footer = page.find(class_="extra_footer").get_text()
+        assert f"Version {attnlib.__version__}," in footer, name(path)
+        assert "MIT licence. Cite as:" in footer, name(path)

@@ -1,6 +1,5 @@
 """attnlib/synthesizer.py against loops over heads, rows and columns, and against its parts."""
 
-import io
 import math
 
 import mpmath
@@ -73,7 +72,8 @@ def loop(layer, X):
         for i in range(h):
             for t in range(len(x)):
                 keys = range(t + 1) if layer.causal else range(len(x))
-                e = [loop_scores(layer, p, x, i, t)[j].exp() for j in keys]
+                scores = loop_scores(layer, p, x, i, t)
+                e = [scores[j].exp() for j in keys]
                 for u in range(i * wide, (i + 1) * wide):
                     values = [dot(x[j], [p["V"][k, u] for k in range(d)]) for j in keys]
                     Y[t][u] = dot(e, values) / sum(e)
@@ -119,22 +119,20 @@ def test_scores_against_the_loop(kind, shared):
 
 @kinds
 @each_once("n, causal", [1, 4, ELL, ELL], [False, True])
-@pytest.mark.slow
 def test_lengths(kind, causal, n):
-    layer = make(kind, causal=causal)
-    X = tokens(BATCH, n, D)
+    layer = make(kind, causal=causal, d=6)
+    X = tokens(BATCH, n, 6)
     close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("d", "h", "ell"), [(1, 1, 1), (4, 1, 3), (4, 4, 2), (6, 2, 5), (6, 3, 16), (5, 5, 17)],
+    ("d", "h", "ell"), [(1, 1, 1), (4, 1, 3), (4, 4, 2), (6, 2, 5), (6, 3, 9), (5, 5, 11)],
     ids=["all-1", "one-head", "d_head=1", "a·c>block", "square-block", "prime-block"],
 )  # fmt: skip
 @kinds
-@pytest.mark.slow
 def test_sizes(kind, d, h, ell):
     layer = make(kind, shared=h % 2 == 0, d=d, h=h, ell=ell)
-    X = tokens(3, ell, d)
+    X = tokens(1, ell, d)
     close(layer(X)[0], loop(layer, X), atol=20 * 30 * 30 * 2**-52, rtol=0)
 
 
@@ -277,16 +275,6 @@ def test_causal_outputs_of_a_prefix_are_the_prefix(kind, shared):
 
 
 @kinds
-def test_causal_outputs_ignore_the_future(kind):
-    layer = make(kind)
-    X = tokens()
-    changed = X.clone()
-    changed[:, 3:] += 1
-    close(layer(changed)[0][:, :3], layer(X)[0][:, :3], atol=0, rtol=0)
-    assert (layer(changed)[0][:, 3] != layer(X)[0][:, 3]).all()
-
-
-@kinds
 def test_columns_beyond_n_have_no_gradient(kind):
     layer = make(kind, causal=False)
     layer(tokens(BATCH, 4, D))[0].square().sum().backward()
@@ -373,19 +361,6 @@ def test_parameter_shapes_and_counts(shared):
         assert sum(p.numel() for p in layer.parameters()) == counts[kind]
         assert not list(layer.buffers())
         assert all(p.requires_grad for p in layer.parameters())
-
-
-@kinds
-@sharing
-def test_state_survives_a_file(kind, shared):
-    layer, other = make(kind, shared), make(kind, shared)
-    X = tokens()
-    assert not torch.equal(layer(X)[0], other(X)[0])
-    file = io.BytesIO()
-    torch.save(layer.state_dict(), file)
-    file.seek(0)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    close(other(X)[0], layer(X)[0], atol=0, rtol=0)
 
 
 @kinds

@@ -1,28 +1,19 @@
 """The scripts behind `make check`, `make new` and `make lock`, on copies of the tree."""
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot
 import pytest
+from helpers import ROOT, script
 
-ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
-
-
-def load(script):
-    spec = importlib.util.spec_from_file_location(f"ci_{script}", ROOT / ".ci" / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cells, check, lock = load("cells"), load("check"), load("lock")
+names = "cells", "check", "lock", "new", "stale"
+cells, check, lock, new, stale = map(script, names)
 
 
 def run(tree, *command):
@@ -84,9 +75,9 @@ def test_each_chapter_is_run_once(dear):
 # -- the cells of a chapter ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_cells_are_those_that_jupytext_reads(chapter):
-    path = ROOT / "notebooks" / f"{chapter}.md"
+@pytest.mark.parametrize("path", [*ROOT.glob("notebooks/*.md"), ROOT / ".ci/new/TOPIC.md"],
+                         ids=lambda path: path.stem)  # fmt: skip
+def test_cells_are_those_that_jupytext_reads(path):
     expected = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
     found = list(cells.cells(path.read_text(encoding="utf-8")))
     assert [c.code.strip("\n") for c in found] == [c.source.strip("\n") for c in expected]
@@ -149,18 +140,49 @@ def test_cells_that_use_what_a_slow_cell_changes_are_left_out(tmp_path, tags):
     assert cells.run(path) == ["trained"]
 
 
-@pytest.mark.slow
-def test_a_failing_block_names_the_line_of_the_chapter(tmp_path):
-    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+@pytest.fixture
+def chapter_of(tmp_path, monkeypatch):
+    """Writes a chapter t; what running its cells changes in this process is undone."""
+    monkeypatch.setattr(cells, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setattr(matplotlib.pyplot, "show", matplotlib.pyplot.show)
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "t.md").write_text(CHAPTER.replace("WANTED", "3"))
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, ".ci/cells.py", "t"]
-    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert said.returncode == 1
-    assert 't.md", line 19, in <module>' in said.stderr
-    assert "cells.py" not in said.stderr
-    assert said.stderr.strip().rpartition("\n")[2].startswith("attnlib.evidence.errors.ClaimError")
+    return (tmp_path / "notebooks" / "t.md").write_text
+
+
+def test_what_is_left_out_is_said(chapter_of, capsys):
+    chapter_of(CHAPTER.replace("WANTED", "1"))
+    cells.main("t")
+    assert capsys.readouterr().out == "claims that hold: 1, left to `make test-all`: trained\n"
+
+
+def test_a_failing_block_names_the_line_of_the_chapter(chapter_of, capsys):
+    chapter_of(CHAPTER.replace("WANTED", "3"))
+    with pytest.raises(SystemExit, match=r"^1$"):
+        cells.main("t")
+    said = capsys.readouterr().err
+    assert 't.md", line 19, in <module>' in said
+    assert "cells.py" not in said
+    assert said.strip().rpartition("\n")[2].startswith("attnlib.evidence.errors.ClaimError")
+
+
+# -- make book ----------------------------------------------------------------------------------
+
+
+def test_a_chapter_edited_after_its_outputs_were_stored_is_stale(tmp_path, monkeypatch):
+    text = tmp_path / "notebooks" / "t.md"
+    text.parent.mkdir()
+    text.write_text(CHAPTER)
+    monkeypatch.setattr(stale, "ROOT", tmp_path)
+    assert stale.difference("t") == "there is no t.ipynb"
+    jupytext.write(jupytext.read(text), text.with_suffix(".ipynb"))
+    assert stale.difference("t") is None
+    text.write_text(CHAPTER.replace("b = 2", "b = 3"))
+    found = stale.difference("t")
+    assert "--- t.md\n+++ t.ipynb\n" in found
+    assert "\n-b = 3\n+b = 2\n" in found
 
 
 # -- make new ------------------------------------------------------------------------------------
@@ -190,19 +212,19 @@ def test_a_new_topic_is_green(tree):
     assert "TOPIC=masks" in said.stdout
     assert run(tree, "-m", "ruff", "check").returncode == 0
     assert run(tree, "-m", "ruff", "format", "--check").returncode == 0
-    assert run(tree, ".ci/cells.py", "masks").stdout == "claims that hold: 1\n"
+    assert run(tree, "-m", "ruff", "check", "--select=F", "notebooks/masks.ipynb").returncode == 0
     paths = ["attnlib/masks.py", "tests/test_masks.py", check.GUARDS]
     paths += [check.CONTRACT] if (tree / check.CONTRACT).exists() else []
-    said = run(tree, "-m", "pytest", "-x", "-k", "masks or every_chapter or every_public", *paths)
+    which = ["-m", "not slow", "-k", "masks or every_chapter or every_public"]
+    said = run(tree, "-m", "pytest", "-x", *which, *paths)
     assert said.returncode == 0, said.stdout
 
 
 @pytest.mark.slow
 def test_a_topic_that_does_not_run_leaves_nothing_behind(tree):
     template = tree / ".ci" / "new" / "TOPIC.md"
-    template.write_text(
-        template.read_text().replace("## The example", "```{code-cell}\n1 / 0\n```")
-    )
+    text = template.read_text(encoding="utf-8")  # the first cell fails: nothing is imported first
+    template.write_text(text.replace("# TITLE", "```{code-cell}\n1 / 0\n```"), encoding="utf-8")
     before = contents(tree)
     said = run(tree, ".ci/new.py", "masks")
     assert said.returncode != 0
@@ -215,13 +237,17 @@ def test_a_topic_that_does_not_run_leaves_nothing_behind(tree):
     [
         ("softmax", "taken by notebooks/softmax.md attnlib/softmax.py"),
         ("evidence", "taken by attnlib/evidence tests/evidence"),
+        *((name, f"{name} is a module already") for name in ("torch", "statistics", "attnlib")),
         *((name, "one word is needed") for name in ("Masks", "my-masks", "2d", "", "_x", "class")),
     ],
 )
-def test_a_name_that_cannot_be_used_is_refused(name, message):
-    said = run(ROOT, ".ci/new.py", name)
-    assert said.returncode != 0
-    assert message in said.stderr
+def test_a_name_that_cannot_be_used_is_refused(name, message, monkeypatch):
+    monkeypatch.delattr(new, "write")  # nothing may be written
+    # As the script has it: pytest would offer the folders of tests as modules.
+    outside = [path for path in sys.path if path != str(ROOT / "tests")]
+    monkeypatch.setattr(sys, "path", outside)
+    with pytest.raises(SystemExit, match=message):
+        new.main(name)
 
 
 # -- make lock -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """attnlib/two_heads.py against loops, exact fractions, 40-digit quadrature, and simulation."""
 
+import functools
 import math
 from fractions import Fraction
 
@@ -118,9 +119,13 @@ def test_three_keys_the_condition_is_neither_sufficient_nor_necessary():
 # -- moments -------------------------------------------------------------------------------
 
 
+# No panel has a singularity near it: half the time of mpmath's own choice, and the same digits.
+smooth = functools.partial(mpmath.quad, method="gauss-legendre")
+
+
 def exact_moments(beta, s):
-    """The integrals as they stand in the docstring, at 60 digits: subtraction costs nothing."""
-    with mpmath.workdps(60):
+    """The integrals as they stand in the docstring, at 40 digits: subtraction costs nothing."""
+    with mpmath.workdps(40):
         b, s = mpmath.mpf(beta), mpmath.mpf(s)
 
         def sigma(t):
@@ -132,16 +137,16 @@ def exact_moments(beta, s):
         points = {mpmath.mpf(k) for k in range(-12, 13)}
         points |= {-1 / s + sign * 2**k / (b * s) for k in range(30) for sign in (-1, 1)}
         points = sorted(p for p in points if -12 <= p <= 12)  # Φ(−12) = 2e-33
-        mean = mpmath.quad(lambda x: y(x) * mpmath.npdf(x), points)
-        total = mpmath.quad(mpmath.npdf, points)
+        mean = smooth(lambda x: y(x) * mpmath.npdf(x), points)
+        total = smooth(mpmath.npdf, points)
         mean += (1 - total) / 2  # the tails, to second order in 1e-33
-        variance = mpmath.quad(lambda x: (y(x) - mean) ** 2 * mpmath.npdf(x), points)
+        variance = smooth(lambda x: (y(x) - mean) ** 2 * mpmath.npdf(x), points)
         return float(mean), float(variance)
 
 
 @each_once("s, beta", [1e-4, 0.1, 0.3, 0.5**0.5, 3], [1e-3, 0.7, 10, 1000])
 @pytest.mark.slow
-def test_moments_against_60_digits(beta, s):
+def test_moments_against_40_digits(beta, s):
     mean, variance = two_head_moments(beta, s)
     expected_mean, expected_variance = exact_moments(beta, s)
     assert math.isclose(mean, expected_mean, rel_tol=1e-14)
@@ -167,9 +172,9 @@ def test_variance_from_a_step_far_out_in_the_tail(beta, s):
 
         # At y < 0 the density falls like exp(rate y) or faster; the poles of σ are at ±iπ, ….
         rate = b / deviation**2
-        points = {-k / rate for k in range(81)} | {mpmath.mpf(k) for k in range(-60, 81)}
+        points = {-k / rate for k in range(0, 81, 2)} | {mpmath.mpf(k) for k in range(-60, 81, 2)}
         points = sorted(p for p in points if p >= -80 / rate)
-        variance = at_zero * mpmath.quad(square, points) / 4
+        variance = at_zero * smooth(square, points) / 4
     assert math.isclose(two_head_moments(beta, s)[1], float(variance), rel_tol=1e-12)
 
 

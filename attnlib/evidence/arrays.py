@@ -38,10 +38,14 @@ def as_array(name: str, x: Any) -> Array:
         for part in parts:
             if not _is_float64(part):
                 raise ClaimError(f"{name} holds {part}, which NumPy would round")
-    if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
-        raise ClaimError(f"{name} must hold real numbers or booleans, got {a.dtype}")
     if a.size == 0:
         raise ClaimError(f"{name} is empty: nothing is compared")
+    if not _is_real(a):
+        part = next((part for part in parts if not _is_real(part)), a)
+        bad = next((entry for entry in part.flat if not _is_real(np.asarray(entry))), part.flat[0])
+        kind = type(bad).__name__ + f" in an array of {part.dtype}" * bool(part.ndim)
+        raise ClaimError(f"{name} must hold real numbers or booleans of at most 64 bits, got "
+                         f"{bad!r} of type {kind}")  # fmt: skip
     if not np.isfinite(a).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
         raise ClaimError(f"{name} holds {a[where]}" + f" at {where}" * bool(where))
@@ -63,6 +67,10 @@ def _part(x: Any) -> Array:
         x = x.detach().cpu().resolve_neg()
         x = (x.double() if x.is_floating_point() else x).numpy()
     return np.asanyarray(x)  # any: a mask is to be seen
+
+
+def _is_real(a: Array) -> bool:
+    return a.dtype.kind in "biuf" and a.dtype.itemsize <= 8
 
 
 def _is_float64(a: Array) -> bool:

@@ -18,7 +18,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from attnlib.evidence.ledger import CLAIM_MIME, VALUES_MIME, load_claims
 
 __all__ = ["Claim", "Excused", "claim", "excused", "miss_text", "state"]
 
+# In place of rejects, which is always needed: the error says why, which Python's own does not.
+MISSING: Mapping[str, Any] = MappingProxyType({})
 DECIDES = 10**3  # a tolerance that could be so much wider needs no reason
 # What is said of a miss: "at least" the largest of these that it reaches, which no rounding
 # on another machine changes, unless the miss lies just there.
@@ -97,28 +99,28 @@ class Claim:
 
     def agrees(
         self, what: str, value: Any, reference: Any, tolerance: Tolerance | None = None, *,
-        rejects: Mapping[str, Any],
+        rejects: Mapping[str, Any] = MISSING,
     ) -> None:  # fmt: skip
         """``|value − reference|`` is within the tolerance in every entry, shapes equal."""
         self._compare(what, value, rejects, tolerance, lambda: Near(reference, tolerance))
 
     def at_most(
         self, what: str, value: Any, bound: Any, tolerance: Tolerance | None = None, *,
-        rejects: Mapping[str, Any],
+        rejects: Mapping[str, Any] = MISSING,
     ) -> None:  # fmt: skip
         """``value ≤ bound``, up to the tolerance, in every entry, shapes equal."""
         self._compare(what, value, rejects, tolerance, lambda: Near(bound, tolerance, 1))
 
     def at_least(
         self, what: str, value: Any, bound: Any, tolerance: Tolerance | None = None, *,
-        rejects: Mapping[str, Any],
+        rejects: Mapping[str, Any] = MISSING,
     ) -> None:  # fmt: skip
         """``value ≥ bound``, up to the tolerance, in every entry, shapes equal."""
         self._compare(what, value, rejects, tolerance, lambda: Near(bound, tolerance, -1))
 
     def pattern(
         self, what: str, value: Any, expected: Any, tolerance: Tolerance | None = None, *,
-        rejects: Mapping[str, Any],
+        rejects: Mapping[str, Any] = MISSING,
     ) -> None:  # fmt: skip
         """The value has the signs expected (−1, 0, 1); or is 0 just where False is expected.
 
@@ -128,7 +130,7 @@ class Claim:
 
     def is_mean_of(
         self, what: str, value: Any, draws: Any, *, confidence: float = 0.9999,
-        rejects: Mapping[str, Any],
+        rejects: Mapping[str, Any] = MISSING,
     ) -> None:  # fmt: skip
         """The value lies in the confidence interval of the mean of the draws (first axis).
 
@@ -137,7 +139,9 @@ class Claim:
         """
         self._compare(what, value, rejects, None, lambda: Mean(draws, confidence))
 
-    def equals(self, what: str, value: Any, derived: Any, *, rejects: Mapping[str, Any]) -> None:
+    def equals(
+        self, what: str, value: Any, derived: Any, *, rejects: Mapping[str, Any] = MISSING,
+    ) -> None:  # fmt: skip
         """Two SymPy expressions, or matrices of them, are equal: their difference simplifies to 0.
 
         A wrong version is turned down by a point at which the difference is not 0. Where SymPy
@@ -151,9 +155,11 @@ class Claim:
         where = f"claim {self._entry['id']}: {what}"
         self._unfinished.append(where)
         if not isinstance(rejects, Mapping) or not rejects:
+            given = "nothing" if rejects is MISSING else repr(rejects)
             raise TypeError(
-                f"{where}: rejects must name at least one wrong "
-                f"version, as in rejects={{'without the factor': value}}; got {rejects!r}"
+                f"{where}: rejects must name at least one wrong version, as in rejects="
+                f"{{'without the factor': value}}; got {given}. A comparison that has not been "
+                "seen to fail says nothing"
             )
         if not isinstance(tolerance, Tolerance | None):
             raise TypeError(f"{where}: tolerance must come from within(atol, why), "

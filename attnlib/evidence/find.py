@@ -9,12 +9,12 @@ from typing import Any
 try:
     import hypothesis
     from hypothesis import strategies as st
-    from hypothesis.errors import NoSuchExample, UnsatisfiedAssumption
+    from hypothesis.errors import Flaky, NoSuchExample, UnsatisfiedAssumption
 except ImportError:
     raise ImportError("searching needs Hypothesis: pip install hypothesis") from None
 
 # Hypothesis is imported here alone: who lacks it is told so, whichever module asks.
-__all__ = ["UnsatisfiedAssumption", "smallest", "st"]
+__all__ = ["Flaky", "UnsatisfiedAssumption", "smallest", "st"]
 
 
 def smallest(

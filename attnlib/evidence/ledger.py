@@ -53,7 +53,8 @@ def load_claims(path: str | Path = CLAIMS) -> dict[str, dict[str, Any]]:
         if not isinstance(entry["says"], str | None):
             raise ClaimError(f"{path.name}: {entry['id']}: says must be text or null")
         if entry["verdict"] not in VERDICTS:
-            raise ClaimError(f"{path.name}: {entry['id']}: verdict {entry['verdict']!r}")
+            raise ClaimError(f"{path.name}: {entry['id']}: verdict {entry['verdict']!r} is none of "
+                             f"{', '.join(VERDICTS)}")  # fmt: skip
         if entry["id"] in claims:
             raise ClaimError(f"{path.name}: {entry['id']} is listed twice")
         claims[entry["id"]] = entry

@@ -46,6 +46,15 @@ def told(wrong: dict) -> str:
     return f"{wrong['name']}, {miss_text(wrong)}" + f"; {wrong['excuse']}" * bool(wrong["excuse"])
 
 
+def totals(name: str, entries: list[dict], records: dict) -> str:
+    """A line of the table: verdicts, and how much was compared and rejected."""
+    compared = [c for claim in entries for c in records[claim["id"]]["comparisons"]]
+    count = Counter(claim["verdict"] for claim in entries)
+    badges = " ".join(badge(v, f"{count[v]} ") for v in VERDICTS if count[v])
+    rejected = sum(len(c["rejects"]) for c in compared)
+    return f"| {name} | {badges} | {len(compared)} | {rejected} |"
+
+
 def title(notebook: Path) -> str:
     first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"]
     return "".join(first).splitlines()[0].lstrip("# ")
@@ -72,12 +81,10 @@ class ClaimsLedger(SphinxDirective):
         }
         lines = ["| Chapter | Verdicts | Compared | Rejected |", "| :-- | :-- | --: | --: |"]
         for chapter, entries in by_chapter.items():
-            compared = [k for c in entries for k in records[c["id"]]["comparisons"]]
-            count = Counter(c["verdict"] for c in entries)
-            badges = " ".join(badge(v, f"{count[v]} ") for v in VERDICTS if count[v])
             link = f"[{title(notebooks[chapter])}](/notebooks/{chapter}.ipynb)"
-            rejected = sum(len(k["rejects"]) for k in compared)
-            lines.append(f"| {link} | {badges} | {len(compared)} | {rejected} |")
+            lines.append(totals(link, entries, records))
+        everything = [claim for entries in by_chapter.values() for claim in entries]
+        lines += [totals("**All**", everything, records), ""]
         for chapter, entries in by_chapter.items():
             lines += ["", f"## {title(notebooks[chapter])}"]
             for claim in entries:
@@ -104,7 +111,7 @@ class ClaimsLedger(SphinxDirective):
                     # A block that was opened with `says` knows no verdict.
                     self.warn(
                         f"{record['id']}: {name} says {claim['verdict']!r}, the stored output "
-                        f"{record['verdict']!r}: run `make notebooks CHAPTER={chapter}`"
+                        f"{record['verdict']!r}: run `make notebooks TOPIC={chapter}`"
                     )
                 else:
                     found[record["id"]] = record
@@ -118,19 +125,19 @@ class ClaimsLedger(SphinxDirective):
         logger.warning("ledger: %s", message, location=self.get_location())
 
     def entry(self, claim: dict, comparisons: list[dict]) -> list[str]:
-        """One claim as MyST: what the note says, what is true, and the evidence folded."""
+        """One claim as MyST: a line that unfolds into what the note says, and the evidence."""
         id, note = claim["id"], claim["note"]
         source = f"Note{'s' * (',' in note)} {note}" if note else "Not in the notes"
         rejected = sum(len(c["rejects"]) for c in comparisons)
-        lines = ["", f"(claim-{id})=", f"### {id}", "", badge(claim["verdict"])]
-        lines += [f"<span class='claim-source'>{source} · [see the check](#check-{id})</span>", ""]
+        statement = " ".join(claim["statement"].split())
+        lines = ["", f"::::{{dropdown}} {badge(claim['verdict'])} `{id}` {statement}"]
+        lines += [f":name: claim-{id}", ":class-container: claim", ""]
+        lines += [f"{source} · [see the check](#check-{id})", ""]
         if claim["says"]:
             who = "The note says" if note else "Often said"
-            lines += [f"{who}", f": {' '.join(claim['says'].split())}", ""]
-        lines += ["Established", f": {' '.join(claim['statement'].split())}", ""]
-        summary = f"{plural(len(comparisons), 'comparison')}, "
-        summary += f"{plural(rejected, 'wrong version')} rejected"
-        lines += [f"::::{{dropdown}} {summary}", ":class-container: evidence", ""]
+            lines += [f"**{who}:** {' '.join(claim['says'].split())}", ""]
+        lines += [f"**Evidence:** {plural(len(comparisons), 'comparison')}, "
+                  f"{plural(rejected, 'wrong version')} rejected", ""]  # fmt: skip
         for c in comparisons:
             how = f"{c['kind']}, {c['tolerance']}" + f", because {c['why']}" * bool(c["why"])
             how += f"; {c['window']}" * bool(c["window"])
@@ -173,8 +180,15 @@ def outdated(app, env, added, changed, removed) -> list[str]:
     return sorted({"book/claims", "book/index"} & env.found_docs) if touched else []
 
 
+def add_filter(app, pagename, templatename, context, doctree) -> None:
+    """The script that filters the entries, on the page that holds them."""
+    if pagename == "book/claims":
+        app.add_js_file("ledger.js", loading_method="defer")
+
+
 def setup(app):
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_role("count", count_role)
     app.connect("env-get-outdated", outdated)
+    app.connect("html-page-context", add_filter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

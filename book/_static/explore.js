@@ -33,6 +33,10 @@ function written(x, digits) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
+function isNarrow(svg) {
+  return svg.clientWidth > 0 && svg.clientWidth < 420;
+}
+
 // A panel of sliders above a drawing, and below it a sentence that says the same in words.
 // draw(svg, said, values) is called with the values of the sliders, [name, least, most,
 // step, value] each; set(values), which is returned, moves them.
@@ -58,7 +62,7 @@ function figure(root, box, sliders, draw) {
   const update = () => {
     const values = inputs.map(({ input }) => Number(input.value));
     inputs.forEach(({ number }, i) => { number.textContent = String(values[i]).replace("-", "−"); });
-    svg.replaceChildren();
+    svg.querySelectorAll(":scope > :not(.pad)").forEach((node) => node.remove());
     draw(svg, said, values);
   };
   const set = (values) => {
@@ -128,16 +132,15 @@ function at(point) {
 
 function drawTokens(svg, said, q) {
   const { scores, weights, output } = attend(q);
-  // Where there is little room, the table goes below the plane.
-  const narrow = svg.clientWidth > 0 && svg.clientWidth < 420;
-  svg.setAttribute("viewBox", narrow ? "-2 -2 264 500" : "-2 -2 522 246");
+  const narrow = isNarrow(svg);  // then the table goes below the plane
+  svg.setAttribute("viewBox", narrow ? "-10 -10 272 508" : "-10 -10 530 258");
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
   shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "plane" });
   shape(svg, "line", { x1: 0, x2: SIDE, y1: SIDE / 2, y2: SIDE / 2, class: "axis" });
   shape(svg, "line", { y1: 0, y2: SIDE, x1: SIDE / 2, x2: SIDE / 2, class: "axis" });
   KEYS.forEach((key, i) => {
     const [x, y] = at(key);
-    // Its area is its weight.
+    // The larger its weight, the larger the disc; a weight near 0 leaves a dot.
     shape(svg, "circle", { cx: x, cy: y, r: 3 + 17 * Math.sqrt(weights[i]), class: "bar" });
     shape(svg, "text", { ...label, x, y: y + 4.5 }, i + 1);
   });
@@ -145,7 +148,7 @@ function drawTokens(svg, said, q) {
   shape(svg, "line", { x1: SIDE / 2, y1: SIDE / 2, x2: x, y2: y, class: "query" });
   shape(svg, "circle", { cx: x, cy: y, r: 8, class: "handle" });
   shape(svg, "text", { ...label, x: x + (x > 220 ? -18 : 18), y: y + 5, class: "query-name" }, "q");
-  const table = shape(svg, "g", narrow ? { transform: "translate(-252 254)" } : {});
+  const table = shape(svg, "g", narrow ? { transform: "translate(-258 254)" } : {});
   ["token", "score", "weight", "value"].forEach((name, i) => {
     shape(table, "text", { ...label, x: [275, 325, 405, 490][i], y: 20, "font-style": "italic" }, name);
   });
@@ -163,15 +166,17 @@ function drawTokens(svg, said, q) {
     shape(table, "text", { ...label, "font-size": 11, x: 270 + 15 * v, y: 239 }, v);
   });
   shape(table, "circle", { cx: 270 + 15 * output, cy: 222, r: 6, class: "handle" });
-  shape(table, "text", { ...label, x: 270 + 15 * output, y: 208 }, `output ${written(output, 2)}`);
-  shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "pad" });  // takes the drag
+  const middle = Math.max(290, Math.min(474, 270 + 15 * output));  // or the edge would cut it
+  shape(table, "text", { ...label, x: middle, y: 208 }, `output ${written(output, 2)}`);
   said.textContent = `Scores ${scores.map((s) => written(s, 1)).join(", ")}; `
     + `weights ${weights.map((w) => w.toFixed(3)).join(", ")}; output ${written(output, 2)}.`;
 }
 
 document.querySelectorAll(".explore-first-look").forEach((root) => {
-  const { svg, set } = figure(root, "-2 -2 522 246", QUERY, drawTokens);
-  // The query follows a finger or a mouse that is pressed on the plane.
+  const { svg, set } = figure(root, "-10 -10 530 258", QUERY, drawTokens);
+  // The query follows a finger or a mouse that is pressed on the plane. The pad stays when all
+  // else is drawn anew: it must be there when the touch is handed to it.
+  const pad = shape(svg, "rect", { x: 0, y: 0, width: SIDE, height: SIDE, class: "pad" });
   const drag = (event) => {
     const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(
       svg.getScreenCTM().inverse());
@@ -179,14 +184,49 @@ document.querySelectorAll(".explore-first-look").forEach((root) => {
     const bound = (x) => Math.round(10 * Math.max(-REACH, Math.min(REACH, x))) / 10;
     set([bound((place.x - SIDE / 2) / unit), bound((SIDE / 2 - place.y) / unit)]);
   };
-  svg.addEventListener("pointerdown", (event) => {
-    if (!event.target.classList.contains("pad")) return;
-    svg.setPointerCapture(event.pointerId);
+  pad.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button !== 0) return;  // a second finger, another button
+    pad.setPointerCapture(event.pointerId);
     drag(event);
   });
-  svg.addEventListener("pointermove", (event) => {
-    if (svg.hasPointerCapture(event.pointerId)) drag(event);
+  pad.addEventListener("pointermove", (event) => {
+    if (pad.hasPointerCapture(event.pointerId)) drag(event);
   });
+  // Else a mouse selects text and then drags that, and a finger scrolls the page: Chromium does
+  // not heed touch-action on parts of a drawing.
+  ["mousedown", "touchstart"].forEach((name) => {
+    pad.addEventListener(name, (event) => event.preventDefault(), { passive: false });
+  });
+});
+
+// -- front page: a row of large numbers beside a row with the same gaps -----------------------
+
+const ROWS = [["size", 0, 1000, 10, 1000], ["gap", 0, 8, 0.1, 1]];
+
+function drawRows(svg, said, [size, gap]) {
+  const narrow = isNarrow(svg);
+  svg.setAttribute("viewBox", narrow ? "0 0 250 320" : "0 0 510 150");
+  const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };
+  const rows = [[size, size, size + gap], [0, 0, gap]];
+  const weights = rows.map(softmax);
+  rows.forEach((z, r) => {
+    const left = narrow ? 0 : 265 * r;
+    const top = narrow ? 170 * r : 0;
+    z.forEach((x, i) => {
+      const at = left + 45 + 80 * i;
+      shape(svg, "text", { ...label, x: at, y: top + 16 }, written(x, x % 1 ? 1 : 0));
+      const height = 100 * weights[r][i];
+      shape(svg, "rect", { x: at - 26, y: top + 142 - height, width: 52, height, class: "bar" });
+      shape(svg, "text", { ...label, x: at, y: top + 136 - height }, weights[r][i].toFixed(3));
+    });
+    shape(svg, "line", { x1: left + 10, x2: left + 240, y1: top + 142, y2: top + 142, stroke: "currentColor" });
+  });
+  said.textContent = rows.map((z, r) => `Softmax of ${z.map((x) => written(x, x % 1 ? 1 : 0)).join(", ")} `
+    + `is ${weights[r].map((w) => w.toFixed(3)).join(", ")}.`).join(" ");
+}
+
+document.querySelectorAll(".explore-landing").forEach((root) => {
+  figure(root, "0 0 510 150", ROWS, drawRows);
 });
 
 // -- scaling: the mean largest weight of n normal scores, in the plane of d_k and n ------------
@@ -262,7 +302,7 @@ function drawPlane(svg, width, doublings) {
 }
 
 function drawSaturation(svg, said, [width, doublings]) {
-  const narrow = svg.clientWidth > 0 && svg.clientWidth < 420;
+  const narrow = isNarrow(svg);
   svg.setAttribute("viewBox", narrow ? "0 0 290 572" : "0 0 570 282");
   drawPlane(svg, width, doublings);
   const label = { fill: "currentColor", "font-size": 13, "text-anchor": "middle" };

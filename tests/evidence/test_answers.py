@@ -104,6 +104,19 @@ def test_an_answer_that_overwrites_its_argument(capsys):
     assert capsys.readouterr().out.startswith("Counterexample: z = [0.0, 0.0]\n")
 
 
+def test_an_answer_that_changes_from_call_to_call(capsys):
+    calls = []
+
+    def moody(z):
+        calls.append(z)
+        return 0 * z if len(calls) == 50 else softmax(z)
+
+    check_softmax(moody)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Counterexample: z = [")
+    assert second == "  a shift of all logits must change nothing, but not at every call"
+
+
 def test_several_arguments_shrink_together(capsys):
     @check_answer(a=rows(2, 3), d=st.integers(1, 100), answer=st.booleans())
     def check(f, a, d, answer):

@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 import sympy
 import torch
-from nbclient import NotebookClient
 
 from attnlib import evidence
 from attnlib.evidence import ClaimError, block, claim, excused, state, within
-from attnlib.evidence.ledger import CLAIM_MIME, stored_records, stored_values
+from attnlib.evidence.ledger import CLAIM_MIME, VALUES_MIME
 
 nan, inf = float("nan"), float("inf")
 x, y = sympy.symbols("x y")
@@ -89,28 +88,24 @@ COMPARISONS = [
 
 
 @pytest.mark.parametrize(("method", "value", "reference"), COMPARISONS)
-class TestAWrongVersionIsAnArgument:
-    def test_that_must_be_there(self, method, value, reference, capsys):
-        with pytest.raises(TypeError, match="rejects"), fake() as c:
-            getattr(c, method)("the case", value, reference)
-        assert capsys.readouterr().out == ""
-
-    @pytest.mark.parametrize("rejects", [{}, None, [], [2.0], "two", 2.0], ids=repr)
-    def test_that_names_at_least_one(self, method, value, reference, rejects, no_shape_checks):
+@pytest.mark.usefixtures("no_shape_checks")
+def test_every_comparison_needs_a_block_a_name_and_a_wrong_version(
+    method, value, reference, capsys
+):
+    with pytest.raises(ClaimError, match="the case: comparisons belong inside"):
+        getattr(fake(), method)("the case", value, reference, rejects=TWO)
+    for what in ("", "  ", None, 1.0, np.ones(2)):
+        with pytest.raises(ClaimError, match=r"claim fake: .*say what is compared"), fake() as c:
+            getattr(c, method)(what, value, reference, rejects=TWO)
+    told = r"the case: rejects must name .* got nothing\. A comparison that has not been seen"
+    with pytest.raises(TypeError, match=told), fake() as c:
+        getattr(c, method)("the case", value, reference)
+    for rejects in ({}, None, [], [2.0], "two", 2.0):
         with pytest.raises(TypeError) as error, fake() as c:
             getattr(c, method)("the case", value, reference, rejects=rejects)
         assert "claim fake: the case: rejects must name at least one" in str(error.value)
         assert f"got {rejects!r}" in str(error.value)
-
-    @pytest.mark.parametrize("what", ["", "  ", None, 1.0, np.ones(2)], ids=repr)
-    def test_a_comparison_has_a_name(self, method, value, reference, what, no_shape_checks):
-        with pytest.raises(ClaimError, match=r"claim fake: .*say what is compared"), fake() as c:
-            getattr(c, method)(what, value, reference, rejects=TWO)
-
-    def test_it_is_made_inside_a_block(self, method, value, reference):
-        c = fake()
-        with pytest.raises(ClaimError, match="the case: comparisons belong inside"):
-            getattr(c, method)("the case", value, reference, rejects=TWO)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["", "  ", 3, None], ids=repr)
@@ -391,20 +386,7 @@ with claim("my-own", says="one is one") as c:
 state(one=1.0)
 loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(sorted(loaded - set(sys.stdlib_module_names)))
-"""
 
-
-@pytest.mark.slow
-def test_a_claim_of_ones_own_loads_torch_and_numpy_alone():
-    command = [sys.executable, "-W", "error", "-c", SCRIPT]
-    run = subprocess.run(command, env=ENV, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] in ("['attnlib']", "['attnlib', 'numpy']")
-    assert "my-own: one is one\n✓ one [|error| ≤ 1e-9]\n" in run.stdout
-
-
-MISSING = """
-import sys
 from importlib import import_module
 
 def told(call):
@@ -418,7 +400,6 @@ def without(package, call):
     told(call)
     del sys.modules[package]
 
-from attnlib.evidence import claim
 c = claim("my-own", says="one is one").__enter__()
 without("sympy", lambda: c.equals("one", 1, 1, rejects={"two": 2}))
 without("scipy", lambda: c.is_mean_of("one", 1.0, [1.0, 2.0], rejects={"two": 2}))
@@ -428,14 +409,26 @@ without("yaml", lambda: claim("listed"))
 """
 
 
+@pytest.fixture(scope="module")
+def said():
+    """What the script says in a process of its own."""
+    command = [sys.executable, "-W", "error", "-c", SCRIPT]
+    run = subprocess.run(command, env=ENV, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
 @pytest.mark.slow
-def test_what_is_missing_is_named_with_its_cure():
-    run = subprocess.run(
-        [sys.executable, "-c", MISSING], env=ENV, capture_output=True, text=True, check=True
-    )
-    found = re.findall(r"needs (\w+): pip install (\w+)\n", run.stdout)
+def test_a_claim_of_ones_own_loads_torch_and_numpy_alone(said):
+    assert {"['attnlib']", "['attnlib', 'numpy']"} & {*said.splitlines()}
+    assert "my-own: one is one\n✓ one [|error| ≤ 1e-9]\n" in said
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_named_with_its_cure(said):
+    found = re.findall(r"needs (\w+): pip install (\w+)\n", said)
     assert found == [("SymPy", "sympy"), ("SciPy", "scipy"), ("Hypothesis", "hypothesis"),
-                     ("mpmath", "mpmath"), ("PyYAML", "pyyaml")], run.stdout  # fmt: skip
+                     ("mpmath", "mpmath"), ("PyYAML", "pyyaml")], said  # fmt: skip
 
 
 def test_names_at_the_door():
@@ -455,32 +448,24 @@ BLOCK = """with claim("fake", says="one is one") as c:
 """
 
 
-@pytest.fixture(scope="module")
-def executed():
-    sources = [SETUP, BLOCK, BLOCK, BLOCK, "state(half=0.5)"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(env=ENV)
-    return notebook
+def cell(source, text=None, mime=None, record=None):
+    """A cell that has shown a text and its record."""
+    data = {"text/plain": text, mime: record}
+    outputs = [nbformat.v4.new_output("display_data", data)] if text else []
+    return nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=1)
 
 
 @pytest.mark.slow
-def test_the_record_is_stored_beside_the_text(executed, tmp_path):
-    nbformat.write(executed, tmp_path / "a.ipynb")
+def test_nbval_finds_the_record_beside_the_text_and_sees_a_rejection_come_and_go(tmp_path):
     with fake() as c:
         c.agrees("one", 1.0, 1.0, rejects={"two": 2.0, "three": 3.0})
-    assert stored_records(tmp_path / "a.ipynb") == [c.record()] * 3
-    assert stored_values(tmp_path / "a.ipynb") == [{"half": "0.5"}]
-    (output,) = executed.cells[1].outputs
-    assert output["data"]["text/plain"] == c._text()
-
-
-@pytest.mark.slow
-def test_nbval_sees_a_rejection_come_and_go(executed, tmp_path):
-    notebook = nbformat.from_dict(executed)
-    fewer = notebook.cells[2].outputs[0]["data"]
-    fewer[CLAIM_MIME]["comparisons"][0]["rejects"].pop()  # the text stays: the record counts
-    notebook.cells[3].source = BLOCK.replace(', "three": 3.0', "")
-    nbformat.write(notebook, tmp_path / "a.ipynb")
+    shown = c._text(), CLAIM_MIME, c.record()
+    fewer = json.loads(json.dumps(c.record()))
+    fewer["comparisons"][0]["rejects"].pop()  # the text stays: the record counts
+    cells = [cell(SETUP), cell(BLOCK, *shown), cell(BLOCK, c._text(), CLAIM_MIME, fewer),
+             cell(BLOCK.replace(', "three": 3.0', ""), *shown),
+             cell("state(half=0.5)", "half = 0.5", VALUES_MIME, {"half": "0.5"})]  # fmt: skip
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--nbval", "a.ipynb"]
     run = subprocess.run(command, cwd=tmp_path, env=ENV, capture_output=True, text=True)
     verdicts = re.findall(r"Cell \d (PASSED|FAILED)", run.stdout)

@@ -78,26 +78,15 @@ def excused_if_hollow(wrong):
 
 
 @pytest.mark.parametrize(("method", "value", "reference", "tolerance", "wrong"), SOUND)
-class TestSound:
-    def test_right_is_accepted_and_wrong_rejected(
-        self, method, value, reference, tolerance, wrong, compare
-    ):
-        wrong = excused_if_hollow(wrong) if method == "pattern" else wrong
-        (told,) = compare(method, value, reference, tolerance, wrong=[wrong])["rejects"]
-        assert told["name"] == "wrong 0"
-
-    def test_a_wrong_version_that_is_right(
-        self, method, value, reference, tolerance, wrong, compare
-    ):
-        wrong = excused_if_hollow(wrong) if method == "pattern" else wrong
-        with pytest.raises(ClaimError, match=r"the wrong version 'wrong 1' is accepted \["):
-            compare(method, value, reference, tolerance, wrong=[wrong, value])
-
-    def test_a_right_version_that_is_wrong(
-        self, method, value, reference, tolerance, wrong, compare
-    ):
-        with pytest.raises(ClaimError, match=r"claim fake: the case: \S+ [a-z ]+ \S+.* \["):
-            compare(method, wrong, reference, tolerance, wrong=[value])
+def test_right_is_accepted_and_wrong_rejected(method, value, reference, tolerance, wrong, compare):
+    case = [method, value, reference, tolerance]
+    told = excused_if_hollow(wrong) if method == "pattern" else wrong
+    (rejected,) = compare(*case, wrong=[told])["rejects"]
+    assert rejected["name"] == "wrong 0"
+    with pytest.raises(ClaimError, match=r"the wrong version 'wrong 1' is accepted \["):
+        compare(*case, wrong=[told, value])
+    with pytest.raises(ClaimError, match=r"claim fake: the case: \S+ [a-z ]+ \S+.* \["):
+        compare(method, wrong, reference, tolerance, wrong=[value])
 
 
 def test_the_worst_entry_is_named(compare):

@@ -55,22 +55,15 @@ WIDE = {"agrees": {"tolerance": within(0.125, "by hand")}, "is_mean_of": {"confi
 
 
 @pytest.mark.parametrize(("method", "value", "reference", "wrong", "kind"), HOLLOW)
-class TestHollow:
-    def keywords(self, method, value):
-        return {} if np.asarray(value).dtype.kind == "b" else WIDE.get(method, {})
-
-    def test_refused(self, method, value, reference, wrong, kind, compare):
-        with pytest.raises(ClaimError, match=rf"the wrong version 'wrong 0' is {kind}: nobody"):
-            compare(method, value, reference, wrong=[wrong], **self.keywords(method, value))
-
-    def test_allowed_with_an_excuse_that_is_shown(
-        self, method, value, reference, wrong, kind, compare, capsys
-    ):
-        wrong = excused(wrong, "it is")
-        record = compare(method, value, reference, wrong=[wrong], **self.keywords(method, value))
-        (told,) = record["rejects"]
-        assert (told["hollow"], told["excuse"]) == (kind, "it is")
-        assert "; it is\n" in capsys.readouterr().out
+def test_refused_unless_excused(method, value, reference, wrong, kind, compare, capsys):
+    """An excuse is shown."""
+    wide = {} if np.asarray(value).dtype.kind == "b" else WIDE.get(method, {})
+    with pytest.raises(ClaimError, match=rf"the wrong version 'wrong 0' is {kind}: nobody"):
+        compare(method, value, reference, wrong=[wrong], **wide)
+    record = compare(method, value, reference, wrong=[excused(wrong, "it is")], **wide)
+    (told,) = record["rejects"]
+    assert (told["hollow"], told["excuse"]) == (kind, "it is")
+    assert "; it is\n" in capsys.readouterr().out
 
 
 SOUND = [

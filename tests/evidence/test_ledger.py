@@ -52,7 +52,7 @@ def without(key):
     [
         pytest.param([without("note")], "wrong keys", id="missing-key"),
         pytest.param([ENTRY | {"evidence": "x"}], "wrong keys", id="extra-key"),
-        pytest.param([ENTRY | {"verdict": "true"}], "fake: verdict 'true'", id="unknown-verdict"),
+        pytest.param([ENTRY | {"verdict": "true"}], "'true' is none of holds, ", id="unknown"),
         pytest.param([ENTRY | {"verdict": True}], "verdict must be text", id="verdict-is-boolean"),
         pytest.param([ENTRY, ENTRY], "fake is listed twice", id="duplicate-id"),
         pytest.param([ENTRY | {"id": 3}], "id must be text", id="number-as-id"),

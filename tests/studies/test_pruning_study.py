@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers import unchecked
 from scipy.stats import spearmanr
 from torch import nn
 
@@ -15,14 +16,8 @@ from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
 from attnlib.studies.__main__ import cli
 
-pytestmark = pytest.mark.slow  # every test here trains, or waits for what is trained
-
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+# Every test here trains, or waits for what is trained.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double_by_default")]
 
 
 def close(value, expected, atol=1e-11):
@@ -30,6 +25,7 @@ def close(value, expected, atol=1e-11):
     torch.testing.assert_close(value, expected, atol=atol, rtol=0)
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_what_a_reversed_batch_rounds_otherwise_is_erased(monkeypatch, small_settings):
     monkeypatch.setattr(recorded, "SETTINGS", replace(small_settings, train_steps=45))
     model = recorded.model_of(0)
@@ -79,7 +75,8 @@ def small_settings():
 @pytest.fixture(scope="module")
 def row(small_settings):
     torch.set_default_dtype(torch.float64)
-    return recorded.row_of(recorded.model_of(1), 1, progress=False)
+    with unchecked():
+        return recorded.row_of(recorded.model_of(1), 1, progress=False)
 
 
 def test_a_row_holds_every_run_and_is_plain(row):
