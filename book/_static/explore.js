@@ -264,6 +264,10 @@ function largestWeight(width, doublings) {
   return row[left] + (column - left) * (row[left + 1] - row[left]);
 }
 
+function hundredths(p) {
+  return p < 0.005 ? "less than 0.01" : p.toFixed(2);
+}
+
 function counted(n) {
   return n.toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
@@ -329,8 +333,8 @@ function drawSaturation(svg, said, [width, doublings]) {
   shape(curve, "circle", { cx: across(width), cy: up(without), r: 6, class: "handle" });
   shape(curve, "circle", { cx: 0, cy: up(scaled), r: 6, class: "ring" });
   said.textContent = `${counted(2 ** doublings)} keys, dₖ = ${width}, 2 ln n = ${critical.toFixed(1)}. `
-    + `The largest weight is ${without.toFixed(2)} on average without a divisor, `
-    + `${scaled.toFixed(2)} with √dₖ.`;
+    + `The largest weight is ${hundredths(without)} on average without a divisor, `
+    + `${hundredths(scaled)} with √dₖ.`;
 }
 
 document.querySelectorAll(".explore-scaling").forEach((root) => {
