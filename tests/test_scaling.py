@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,3 +204,43 @@ def test_entropy_has_a_gradient_where_weights_underflow():
     (dS,) = torch.autograd.grad(entropy, S)
     assert_close(entropy, torch.zeros((), dtype=F64))
     assert_close(dS, torch.zeros(3, dtype=F64))
+
+
+def drawn_table():
+    """What the figure of the chapter draws: E p_max for 2, 4, … 2¹⁹ keys, d_k = 1, √2, 2, … 256."""
+    script = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
+    rows = re.search(r"LARGEST = `\n(.*?)\n`", script.read_text(encoding="utf-8"), re.DOTALL)[1]
+    return np.array([[int(x) / 1000 for x in row.split()] for row in rows.splitlines()])
+
+
+def test_the_figure_draws_expected_saturation():
+    table = drawn_table()
+    assert table.shape == (19, 17)
+    # Wide columns take seconds each: most entries are tried up to d_k = 16.
+    draw = np.random.default_rng(0)
+    places = [*zip(draw.integers(19, size=10), draw.integers(9, size=10), strict=True), (6, 12)]
+    for row, column in places:
+        p_max, _ = expected_saturation(2 ** (int(row) + 1), 2 ** (int(column) / 4))
+        assert abs(table[row, column] - p_max) <= 0.0005 + 1e-5  # three digits are stored
+
+
+def test_the_figure_may_read_between_its_columns():
+    table, columns = drawn_table(), np.arange(17)
+    draw = np.random.default_rng(1)
+    for row, width in zip(draw.integers(19, size=6), draw.uniform(1, 20, size=6), strict=True):
+        p_max, _ = expected_saturation(2 ** (int(row) + 1), math.sqrt(width))
+        read = np.interp(2 * math.log2(width), columns, table[row])
+        assert abs(read - p_max) < 0.005  # two digits are shown
+
+
+def test_the_table_rises_with_the_width_and_falls_with_the_number_of_keys():
+    table = drawn_table()
+    assert (np.diff(table, axis=1) >= 0).all()
+    assert (np.diff(table, axis=0) <= 0).all()
+
+
+@pytest.mark.parametrize("n", [2, 17, 4096])
+@pytest.mark.parametrize("std", [0.5, 3.0, 6.0], ids="std={}".format)
+def test_one_key_takes_at_least_what_freezing_says(n, std):
+    p_max, _ = expected_saturation(n, std)
+    assert p_max >= 1 - math.sqrt(2 * math.log(n)) / std - 1e-5
