@@ -53,8 +53,9 @@ class Block(nn.Module):
 class GPT(nn.Module):
     r"""A decoder-only Transformer: from characters to logits of the next character.
 
-    .. math:: x = E_{\mathrm{idx}} + P, \qquad x \leftarrow x + \operatorname{attend}(\operatorname{LN}(x)),
-              \qquad x \leftarrow x + \operatorname{ffn}(\operatorname{LN}(x)), \qquad
+    .. math:: x &= E_{\mathrm{idx}} + P, \qquad
+              x \leftarrow x + \operatorname{attend}(\operatorname{LN}(x)), \\
+              x &\leftarrow x + \operatorname{ffn}(\operatorname{LN}(x)), \qquad
               \operatorname{logits} = \operatorname{LN}(x)\,W
 
     Serves the claims ``pretrain-helps`` and ``pipeline``. The logits at position t depend on the
