@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test new notebooks lab lock clean help
+.PHONY: book check test test-all new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -37,7 +37,11 @@ check: .venv/.installed  ## what is quick; TOPIC=softmax for what is about one t
 	@$(PY) .ci/check.py $(TOPIC)
 	$(STEP) 'all green'
 
-test: .venv/.installed  ## everything that must be green
+test: .venv/.installed  ## all tests, the site and every chapter, but for what trains models
+	@$(PY) .ci/check.py --test
+	$(STEP) 'all green; what trains models is left to make test-all'
+
+test-all: .venv/.installed  ## everything that must be green, training included
 	@$(PY) .ci/check.py --all
 	$(STEP) 'all green'
 

@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import re
+import symtable
 import sys
 import time
 import traceback
@@ -51,18 +52,28 @@ def cells(text: str) -> Iterator[Cell]:
 
 
 def names(code: str) -> tuple[set[str], set[str]]:
-    """The names that some code mentions, and those among them that it binds."""
-    used, bound = set(), set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Name):
-            used.add(node.id)
-            if not isinstance(node.ctx, ast.Load):
-                bound.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition(".")[0])
-    return used | bound, bound
+    """The names that some code needs from before it, and those that it binds."""
+    needs, bound = set(), set()
+    for statement in ast.parse(code).body:
+        table = symtable.symtable(ast.unparse(statement), "cell", "exec")
+        own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
+        own |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported()}
+        read = {symbol.get_name() for scope in scopes(table) for symbol in scope.get_symbols()
+                if symbol.is_referenced() and (scope is table or symbol.is_global())}  # fmt: skip
+        if isinstance(statement, ast.AugAssign):
+            read |= own
+        elif not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            read -= own  # the variable of a loop, a function that calls itself
+        needs |= read - bound
+        bound |= own
+    return needs, bound
+
+
+def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """A table of names and those of the functions and classes within."""
+    yield table
+    for child in table.get_children():
+        yield from scopes(child)
 
 
 def run(path: Path) -> list[str]:
@@ -72,11 +83,12 @@ def run(path: Path) -> list[str]:
     missing: set[str] = set()  # names that cells left out would have made or changed
     left_out = []
     for cell in cells(text):
-        used, bound = names(cell.code)
-        if "slow" in cell.tags or used & missing:
+        needs, bound = names(cell.code)
+        if "slow" in cell.tags or needs & missing:
             left_out += CLAIM.findall(cell.code)
-            missing |= bound | {n for n in used if not isinstance(space.get(n, 0), FIXED)}
+            missing |= bound | {n for n in needs if not isinstance(space.get(n, 0), FIXED)}
             continue
+        missing -= bound  # made anew
         # Blank lines before it give the code the line numbers that it has in the .md.
         code = compile("\n" * (cell.line - 1) + cell.code, str(path), "exec")
         began = time.process_time()
@@ -107,7 +119,7 @@ def main(topic: str) -> None:
         traceback.print_exception(error)
         sys.exit(1)
     held = len(set(CLAIM.findall(path.read_text(encoding="utf-8")))) - len(left_out)
-    rest = f", left to `make test`: {' '.join(left_out)}" if left_out else ""
+    rest = f", left to `make test-all`: {' '.join(left_out)}" if left_out else ""
     print(f"claims that hold: {held}{rest}")
 
 

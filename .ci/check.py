@@ -1,7 +1,8 @@
-"""The steps of `make check` and of `make test`: cheap before dear, two side by side.
+"""The steps of `make check`, `make test` and `make test-all`: cheap before dear, two side by side.
 
     python .ci/check.py              what is quick: style, types, guards, contract, evidence
     python .ci/check.py softmax      what belongs to one topic, its claim blocks included
+    python .ci/check.py --test       all but what has the mark slow: what trains, mostly
     python .ci/check.py --all        everything
 
 Each step that passes is a line. The first that fails ends the others, and what it said comes
@@ -72,20 +73,27 @@ def one_topic(topic: str) -> list[list[Step]]:
     return [[STYLE], [TYPES, tests, *cells]]
 
 
-def everything() -> list[list[Step]]:
-    """What must be green. A chapter that trains takes longest, so it starts first."""
+def whole(dear: bool) -> list[list[Step]]:
+    """All tests, the site, all chapters; with what is dear, or all but that.
+
+    A slow test or cell is deselected, and pytest says how many were. The cells that need what a
+    slow cell makes are slow too.
+    """
     text = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.md")}
-    longest = sorted(text, key=lambda t: (text[t].count("slow]"), len(text[t])), reverse=True)
+    # What takes longest starts first: a chapter that trains, if it may.
+    longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     # The site is built apart from `make book`'s, from nothing: no page of a deleted chapter is
     # left over, and the book you are reading stays as it is. Warnings are errors.
     build = "jupyter-book build . --path-output _build/test -n -W --keep-going --all --quiet"
     site = f"rm -rf _build/test && {build} && {PYTEST} tests/test_site.py"
-    nbval = f"{PYTEST} --nbval --nbval-current-env"
+    nbval = f"{PYTEST} --nbval --nbval-current-env" + ("" if dear else " -m 'not slow'")
+    package = f"{PYTEST} --ignore=tests/test_site.py"
+    slow = [Step("slow tests", f"{package} -m slow")] if dear else []
     return [
         [STYLE],
-        [TYPES],
-        [Step("package and guards", f"{PYTEST} --ignore=tests/test_site.py {TWO_WORKERS}")],
-        [Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
+        [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
+        [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
+        [*slow, Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
     ]
 
 
@@ -163,5 +171,6 @@ if __name__ == "__main__":
     for ended_by in (signal.SIGTERM, signal.SIGHUP):  # so that the steps are ended too
         signal.signal(ended_by, lambda number, _: sys.exit(128 + number))
     argument = " ".join(sys.argv[1:])
-    steps = everything() if argument == "--all" else one_topic(argument) if argument else quick()
-    sys.exit(run(steps))
+    if argument in ("--test", "--all"):
+        sys.exit(run(whole(dear=argument == "--all")))
+    sys.exit(run(one_topic(argument) if argument else quick()))

@@ -111,7 +111,8 @@ def test_every_chapter_is_on_the_front_page_and_its_module_among_the_others(chap
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     assert f"\n:link: /notebooks/{chapter}\n" in index
     api = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    assert f"\n.. automodule:: attnlib.{chapter}\n" in api
+    module = list(ROOT.glob(f"attnlib/{chapter}*"))  # a first look needs none
+    assert (f"\n.. automodule:: attnlib.{chapter}\n" in api) == bool(module)
 
 
 @chapters
@@ -156,9 +157,9 @@ def test_every_claim_has_one_block_that_rejects_something(chapter):
         assert record["comparisons"]
         for comparison in record["comparisons"]:
             assert comparison["rejects"], comparison["what"]
-        # The ledger links to the block, the head of the chapter to the ledger.
+        # The ledger links to the block, the chapter to the ledger.
         assert f"(check-{record['id']})=" in prose(chapter)
-        assert f"(#claim-{record['id']})" in load(chapter).cells[0].source
+        assert f"(#claim-{record['id']})" in prose(chapter)
 
 
 @chapters

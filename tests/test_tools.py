@@ -75,8 +75,9 @@ def test_a_topic_selects_its_functions_in_the_contract():
     assert blocks.command == "python .ci/cells.py softmax"
 
 
-def test_everything_runs_each_chapter_once():
-    commands = [step.command for stage in check.everything() for step in stage]
+@pytest.mark.parametrize("dear", [False, True])
+def test_each_chapter_is_run_once(dear):
+    commands = [step.command for stage in check.whole(dear) for step in stage]
     assert sorted(re.findall(r"notebooks/(\w+)\.ipynb", " ".join(commands))) == CHAPTERS
 
 
@@ -90,6 +91,23 @@ def test_cells_are_those_that_jupytext_reads(chapter):
     found = list(cells.cells(path.read_text(encoding="utf-8")))
     assert [c.code.strip("\n") for c in found] == [c.source.strip("\n") for c in expected]
     assert [list(c.tags) for c in found] == [c.metadata.get("tags", []) for c in expected]
+
+
+@pytest.mark.parametrize(
+    ("code", "needs", "bound"),
+    [
+        ("y = x + 1\nz = y", "x", "y z"),
+        ("x = x + 1", "x", "x"),
+        ("x += 1", "x", "x"),
+        ("for i in a:\n    b.append(i)", "a b", "i"),
+        ("def f(x, y=d):\n    return f(x) + c", "c d", "f"),
+        ("s = sum(k * w for k in v)", "sum w v", "s"),
+        ("import numpy as np\nz = np.e", "", "np z"),
+        ("class A(B):\n    n = m\n    def f(self):\n        return self.n + g", "B m g", "A"),
+    ],
+)
+def test_what_a_cell_needs_and_binds(code, needs, bound):
+    assert cells.names(code) == (set(needs.split()), set(bound.split()))
 
 
 CHAPTER = """# T
