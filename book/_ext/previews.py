@@ -13,6 +13,7 @@ from pathlib import Path
 LINK = re.compile(r'<a [^>]*?href="([^":#]+\.html)#([^"]+)"')
 # What is worth a preview, by its address: claims, what is numbered, works cited.
 SHOWN = re.compile(r"(claim|thm|cor|prop|lem|def|ex|equation|fig)-|id\d+$")
+OLD = re.compile(r"<template data-for=.*?</template>\n", re.DOTALL)  # of the last build
 TAG = re.compile(r"<(/?)(\w+)")
 
 
@@ -23,7 +24,7 @@ def write_templates(app, error):
     pages = {path: path.read_text(encoding="utf-8") for path in root.rglob("*.html")
              if "_static" not in path.relative_to(root).parts}  # fmt: skip
     for path, html in pages.items():
-        body, closing, rest = html.partition("</article>")
+        body, closing, rest = OLD.sub("", html).partition("</article>")
         made = []
         for page, id in sorted(set(LINK.findall(body))):
             target = Path(os.path.normpath(path.parent / page))
@@ -31,8 +32,9 @@ def write_templates(app, error):
             if SHOWN.match(id) and target in pages and not here:
                 copy = excerpt(pages[target], id)
                 made.append(f'<template data-for="{page}#{id}">{copy}</template>\n')
-        if made:
-            path.write_text("".join([body, *made, closing, rest]), encoding="utf-8")
+        new = "".join([body, *made, closing, rest])
+        if new != html:
+            path.write_text(new, encoding="utf-8")
 
 
 def excerpt(html: str, id: str) -> str:

@@ -26,6 +26,10 @@
     const far = formulas.filter((formula) => !nearSet.has(formula));
     if (far.length) await MathJax.typesetPromise(far);
     markWide(far);
+    // A heading of a table that is a formula alone would have no name.
+    document.querySelectorAll("article th math").forEach((formula) => {
+      formula.setAttribute("aria-label", formula.textContent.trim());
+    });
     document.dispatchEvent(new Event("formulas-set"));
   }
 

@@ -4,6 +4,7 @@
 
 (() => {
   const WAIT = 150, LEAVE = 250;  // ms
+  const WIDEST = 700;  // px: what is not cut in the text is not cut here
   const WORTH = ".proof.admonition, .exercise.admonition, div.math, figure, dt";
   const box = document.createElement("div");
   box.className = "preview";
@@ -39,7 +40,7 @@
 
   function place() {
     const at = link.getClientRects()[0], width = document.documentElement.clientWidth;
-    box.style.maxWidth = `${Math.min(560, width - 24)}px`;
+    box.style.maxWidth = `${Math.min(WIDEST, width - 24)}px`;
     const { width: w, height: h } = box.getBoundingClientRect();
     const below = at.bottom + h + 12 < innerHeight || at.top < h + 12;
     box.style.left = `${Math.max(12, Math.min(at.left, width - w - 12)) + scrollX}px`;
