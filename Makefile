@@ -5,7 +5,7 @@ TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test test-all new notebooks lab lock clean help
+.PHONY: book check test test-all test-browser new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -48,6 +48,10 @@ test-all: .venv/.installed  ## everything that must be green, training included
 	@$(PY) .ci/check.py --all
 	$(STEP) 'all green'
 
+test-browser: .venv/.installed-browser  ## the site in a browser; needs Chromium, and says how to get it
+	@$(PY) .ci/check.py --browser
+	$(STEP) 'all green'
+
 new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
 	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }
 	@$(PY) .ci/new.py '$(TOPIC)'
@@ -86,7 +90,7 @@ clean:  ## remove everything that was made: the site, the virtual environment, c
 	  -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 # -- the virtual environment, made once and filled again when its lists change --
 
@@ -102,6 +106,11 @@ help:  ## this list
 .venv/.installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(STEP) 'installing the package, the book and the tests (some minutes the first time)'
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.installed-browser: .venv/.installed
+	$(STEP) 'installing what drives a browser'
+	$(INSTALL) -e '.[browser]'
 	@touch $@
 
 .venv/.installed-lab: .venv/.installed

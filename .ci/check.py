@@ -3,7 +3,8 @@
     python .ci/check.py              what is quick: style, types, guards, contract, evidence
     python .ci/check.py softmax      what belongs to one topic, its claim blocks included
     python .ci/check.py --test       all but what has the mark slow: what trains, mostly
-    python .ci/check.py --all        everything
+    python .ci/check.py --all        everything that needs no browser
+    python .ci/check.py --browser    the site in a browser
 
 Each step that passes is a line. The first that fails ends the others, and what it said comes
 last. Two steps at a time, since that is what most machines for tests have; each has one thread.
@@ -11,6 +12,7 @@ last. Two steps at a time, since that is what most machines for tests have; each
 
 import ast
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,13 @@ SIDE_BY_SIDE = 2
 PYTEST = "python -m pytest -x --no-header --tb=short"
 TWO_WORKERS = f"-n {SIDE_BY_SIDE} --dist worksteal"
 SITE = "_build/test/_build/html"
+# The site is built apart from `make book`'s, from nothing: no page of a deleted chapter is
+# left over, and the book you are reading stays as it is. Warnings are errors.
+BUILD = (
+    "rm -rf _build/test && "
+    "jupyter-book build . --path-output _build/test -n -W --keep-going --all --quiet"
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CONTRACT, GUARDS = "tests/test_contract.py", "tests/test_notebooks.py"
 
 
@@ -84,10 +93,7 @@ def whole(dear: bool) -> list[list[Step]]:
     text = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/*.md")}
     # What takes longest starts first: a chapter that trains, if it may.
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
-    # The site is built apart from `make book`'s, from nothing: no page of a deleted chapter is
-    # left over, and the book you are reading stays as it is. Warnings are errors.
-    build = "jupyter-book build . --path-output _build/test -n -W --keep-going --all --quiet"
-    site = f"rm -rf _build/test && {build} && {PYTEST} tests/test_site.py"
+    site = f"{BUILD} && {PYTEST} tests/test_site.py"
     nbval = f"{PYTEST} --nbval --nbval-current-env" + ("" if dear else " -m 'not slow'")
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
@@ -97,6 +103,19 @@ def whole(dear: bool) -> list[list[Step]]:
         [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
         [*slow, Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
     ]
+
+
+def in_a_browser() -> list[list[Step]]:
+    """What only a browser can see. It must be there before the site is built for it."""
+    if "CHROMIUM" not in os.environ:
+        found = next(filter(None, map(shutil.which, BROWSERS)), None)
+        if found is None:
+            sys.exit(
+                "No Chromium was found. On Debian: apt install chromium. Elsewhere: "
+                "make test-browser CHROMIUM=/path/to/chromium, or that of Chrome"
+            )
+        os.environ["CHROMIUM"] = found
+    return [[Step("site", BUILD)], [Step("browser", f"{PYTEST} tests/browser")]]
 
 
 def topics() -> list[str]:
@@ -173,6 +192,8 @@ if __name__ == "__main__":
     for ended_by in (signal.SIGTERM, signal.SIGHUP):  # so that the steps are ended too
         signal.signal(ended_by, lambda number, _: sys.exit(128 + number))
     argument = " ".join(sys.argv[1:])
+    if argument == "--browser":
+        sys.exit(run(in_a_browser()))
     if argument in ("--test", "--all"):
         sys.exit(run(whole(dear=argument == "--all")))
     sys.exit(run(one_topic(argument) if argument else quick()))

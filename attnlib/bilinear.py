@@ -108,8 +108,8 @@ def unidentifiable(
 ) -> tuple[Float[Tensor, "d_model p"], Float[Tensor, "d_model q"]]:
     r"""What the gradients of W_Q and W_K cannot tell about G, as two orthonormal bases.
 
-    .. math:: (G + E)\,W_K = G\,W_K \;\text{ and }\; (G + E)^\top W_Q = G^\top W_Q
-              \iff E = N_Q\,C\,N_K^\top \;\text{ for some } C
+    .. math:: & (G + E)\,W_K = G\,W_K \;\text{ and }\; (G + E)^\top W_Q = G^\top W_Q \\
+              & \iff E = N_Q\,C\,N_K^\top \;\text{ for some } C
 
     Serves the claim ``u-identifiability``: a space of dimension
     (d_model − rank W_Q)(d_model − rank W_K).

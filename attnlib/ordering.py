@@ -57,8 +57,8 @@ def safe_gap(n: int, eps: float | int, variant: str) -> float:
     r"""The gap of Σ p ln p from which on ε cannot change the order of two laws on n points.
 
     .. math::
-        \text{once: } \ln\frac{1 + n\varepsilon}{1 + \varepsilon}, \qquad
-        \text{twice: } \mathcal G(n\varepsilon) - \mathcal G(\varepsilon), \qquad
+        \text{once: } & \ln\frac{1 + n\varepsilon}{1 + \varepsilon}, \\
+        \text{twice: } & \mathcal G(n\varepsilon) - \mathcal G(\varepsilon), \qquad
         \mathcal G(x) = (1 + x)\ln(1 + x) - x \ln x
 
     Serves the claim ``order-gap``. Both increase from 0 to ln n with ε.

@@ -51,8 +51,8 @@ def score_saturation(
     r"""How close softmax(S) is to one-hot, row by row: largest weight, entropy, slope.
 
     .. math::
-        p_{\max} = \max_j y_j, \qquad \frac{H}{\ln n} = \frac{-\sum_j y_j \ln y_j}{\ln n}, \qquad
-        \|J\| = \lambda_{\max}\bigl(\operatorname{diag}(y) - y y^\top\bigr),
+        p_{\max} &= \max_j y_j, \qquad \frac{H}{\ln n} = \frac{-\sum_j y_j \ln y_j}{\ln n}, \\
+        \|J\| &= \lambda_{\max}\bigl(\operatorname{diag}(y) - y y^\top\bigr),
         \qquad y = \operatorname{softmax}(S)
 
     Serves the claims ``scale-saturation`` and ``scale-controls``. A uniform row has

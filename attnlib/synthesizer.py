@@ -51,8 +51,9 @@ class SynthesizerAttention(nn.Module):
     r"""Multi-head Synthesizer attention.
 
     .. math::
-        Y_i = \operatorname{softmax}\bigl(\operatorname{ReLU}(XA_i + b_{1,i})B_i + b_{2,i}\bigr)
-        (XV_i), \qquad Y = [Y_1, \dots, Y_h]\,W_O + b_O
+        Y_i &= \operatorname{softmax}\bigl(\operatorname{ReLU}(XA_i + b_{1,i})B_i + b_{2,i}\bigr)
+        (XV_i), \\
+        Y &= [Y_1, \dots, Y_h]\,W_O + b_O
 
     Serves the claims ``synthesizer-form``, ``synthesizer-no-interaction``,
     ``synthesizer-cheaper`` and ``synthesizer-shared``. Row t of the scores is made from row t of

@@ -1,9 +1,11 @@
-"""The built site: it asks nobody else for anything, no link leads nowhere, formulas can show.
+"""The built site: it asks nobody else for anything, no link leads nowhere, formulas can show,
+and its pages show the argument and fold the evidence. What only a browser sees: tests/browser.
 
 ``make test`` builds the site just before and says where it is in ATTNLIB_SITE. Run by hand
 without that, these tests are skipped; with it, a missing site is a failure.
 """
 
+import gzip
 import json
 import os
 import re
@@ -15,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import attnlib
-from attnlib.evidence.ledger import load_claims
+from attnlib.evidence.ledger import CLAIMS, load_claims, stored_records, stored_values
 
 pytestmark = pytest.mark.skipif(
     "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"
@@ -25,11 +27,8 @@ pytestmark = pytest.mark.skipif(
 LOADS = ("src", "srcset", "poster", "data", "background", "xlink:href")
 # <link> of these kinds is for people to follow; every other kind is fetched, or prepared for.
 FOLLOWED = {"next", "prev", "index", "search", "author", "license", "canonical", "help"}
-# Hosts that scripts name without ever asking them: XML namespaces, and the help text of a menu.
-NAMED_ONLY = {"www.w3.org", "www.mathjax.org"}
-# MathJax would ask this host for spoken formulas, if it could not find its own copy; it only
-# looks for one when a reader switches speech on, and then it looks in the site.
-MATHJAX_SPEECH = ("tex-chtml.js", "cdn.jsdelivr.net")
+# Hosts that scripts name without ever asking them: those of XML namespaces.
+NAMED_ONLY = {"www.w3.org"}
 
 
 @cache
@@ -111,7 +110,7 @@ def test_no_script_names_another_host():
     ]
     named = {(Path(f).name, host) for f, text in scripts + inline for host in script_hosts(text)}
     assert {host for _, host in named} & NAMED_ONLY  # the search for hosts finds some
-    assert {n for n in named if n[1] not in NAMED_ONLY} <= {MATHJAX_SPEECH}
+    assert {n for n in named if n[1] not in NAMED_ONLY} == set()
 
 
 def test_every_link_within_the_site_leads_somewhere():
@@ -190,14 +189,17 @@ def test_every_claim_is_in_the_ledger_and_links_to_its_check():
 def test_formulas_find_mathjax_and_its_fonts():
     with_math = {p: page for p, page in pages().items() if page.find(class_="math")}
     assert len(with_math) > 2
+    mathjax = site() / "_static" / "mathjax"
     for p, page in with_math.items():
         sources = [urlsplit(tag["src"]).path for tag in page.find_all("script", src=True)]
-        assert any(s.endswith("_static/mathjax/tex-chtml.js") for s in sources), name(p)
-    mathjax = site() / "_static" / "mathjax"
-    fonts = set(re.findall(r"MathJax_[\w-]+\.woff", (mathjax / "tex-chtml.js").read_text("utf-8")))
+        assert any(s.endswith("_static/mathjax/startup.js") for s in sources), name(p)
+        config = next(s.string for s in page.find_all("script") if "window.MathJax" in s.text)
+        parts = re.search(r'"load": \[([^]]*)\]', config)[1]
+        assert all((mathjax / f"{part}.js").is_file() for part in re.findall(r'"(.*?)"', parts))
+    fonts = re.findall(r"MathJax_[\w-]+\.woff", (mathjax / "output/chtml.js").read_text("utf-8"))
     stored = {f.name for f in (mathjax / "output/chtml/fonts/woff-v2").glob("*.woff")}
     assert fonts
-    assert fonts <= stored
+    assert set(fonts) <= stored
     assert (mathjax / "input/tex/extensions/boldsymbol.js").is_file()
 
 
@@ -259,3 +261,141 @@ def test_every_page_has_a_description_and_says_its_version_and_licence():
         footer = page.find(class_="extra_footer").get_text()
         assert f"Version {attnlib.__version__}," in footer, name(path)
         assert "MIT licence. Cite as:" in footer, name(path)
+
+
+# -- the argument, and the evidence folded -----------------------------------------------------
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+chapters = pytest.mark.parametrize("chapter", CHAPTERS)
+
+
+def chapter_page(chapter):
+    return pages()[site() / "notebooks" / f"{chapter}.html"].find("article")
+
+
+def words(tag):
+    return " ".join(tag.get_text().split())
+
+
+@chapters
+def test_every_claim_block_is_a_card_with_its_evidence(chapter):
+    article = chapter_page(chapter)
+    records = stored_records(NOTEBOOKS / f"{chapter}.ipynb")
+    assert records
+    assert len(article.select(".claim-card")) == len(records)
+    for record in records:
+        claim, compared = load_claims(CLAIMS)[record["id"]], record["comparisons"]
+        card = article.find(id=f"check-{record['id'].lower()}").select_one(".claim-card")
+        head = card.select_one(".claim-head")
+        assert head.select_one(".verdict").text == claim["verdict"]
+        assert head.a["href"].endswith(f"claims.html#claim-{record['id'].lower()}")
+        assert len(card.select(":scope > p .math")) == claim["statement"].count("$") / 2
+        evidence = card.select_one(":scope > details.evidence")
+        rejected = [wrong for c in compared for wrong in c["rejects"]]
+        numbers = [int(n) for n in re.findall(r"\d+", evidence.summary.text)]
+        assert numbers == [len(compared), len(rejected)]
+        said = words(evidence.select_one(".comparisons"))
+        shown = [t for c in compared for t in (c["what"], c["tolerance"], c["why"], c["window"])]
+        for text in shown + [wrong["name"] for wrong in rejected]:
+            assert " ".join(re.sub("[\"'’“”]", "", text).split()) in re.sub("[\"'’“”]", "", said)
+        assert "with claim(" in evidence.select_one("details.code").text
+
+
+@chapters
+def test_code_is_folded_by_what_it_is_for(chapter):
+    cells = chapter_page(chapter).select("div.cell")
+    assert len(cells) > 10
+    for cell in cells:
+        for code in cell.select("div.cell_input"):
+            text = code.text
+            for_readers = not (
+                re.match(r"\s*(import|from) ", text)
+                or "with claim(" in text
+                or "@check_answer" in text
+                or cell.find("figure")
+            )
+            assert for_readers or code.find_parent("details"), text
+    unfolded = [
+        c for c in cells for i in c.select("div.cell_input") if not i.find_parent("details")
+    ]
+    assert unfolded  # something is left to be read
+
+
+@chapters
+def test_what_the_text_quotes_is_not_printed(chapter):
+    values = [
+        pair for shown in stored_values(NOTEBOOKS / f"{chapter}.ipynb") for pair in shown.items()
+    ]
+    printed = [words(out) for out in chapter_page(chapter).select("div.cell_output div.output")]
+    lines = {f"{key} = {float(value):.4g}" for key, value in values}
+    assert [line for line in lines if line in printed] == []
+
+
+@chapters
+def test_every_figure_has_a_numbered_caption(chapter):
+    article = chapter_page(chapter)
+    images = article.select("div.cell_output img")
+    for image in images:
+        figure = image.find_parent("figure")
+        number = figure.figcaption.select_one(".caption-number").text.split()
+        assert number[0] == "Figure"
+        assert re.fullmatch(r"\d+\.\d+", number[1])
+        assert len(words(figure.figcaption)) > 40
+        assert figure["id"]
+        assert image["loading"] == "lazy"
+        assert int(image["width"]) > int(image["height"]) / 3 > 0
+    numbers = [f.select_one(".caption-number").text for f in article.select("figure.cell-figure")]
+    assert len(set(numbers)) == len(numbers) == len(images)
+
+
+@chapters
+def test_proofs_end_with_a_mark_and_long_ones_are_folded(chapter):
+    proofs = [
+        p for p in chapter_page(chapter).select("div.proof") if not p.select(".admonition-title")
+    ]
+    for proof in proofs:
+        assert words(proof).startswith("Proof.")
+        assert [mark.text for mark in proof.select(".qed")] == ["∎"]
+        assert words(proof).endswith("∎")
+        rest = proof.select_one(":scope > details.proof-rest")
+        if rest:
+            first = words(proof.p)
+            assert 20 < len(first) < 1000
+            assert re.search(r"[.:?!]$", first)
+        else:
+            assert len(words(proof)) < 2500
+
+
+def test_pages_are_light():
+    """What a page names itself, and MathJax with two fonts. The browser weighs exactly."""
+    fonts = ("Main", "Math-Italic")
+    folder = site() / "_static/mathjax"
+    formulas = [
+        folder / f"{p}.js" for p in ("core", "input/tex", "output/chtml", "output/chtml/fonts/tex")
+    ]
+    formulas += [
+        folder / f"output/chtml/fonts/woff-v2/MathJax_{f}{'' if '-' in f else '-Regular'}.woff"
+        for f in fonts
+    ]
+
+    @cache
+    def weight(path):
+        return len(gzip.compress(path.read_bytes(), 6))
+
+    for p, page in pages().items():
+        named = {(p.parent / unquote(urlsplit(u).path)).resolve() for u in loaded(page)
+                 if not u.startswith("data:")}  # fmt: skip
+        total = sum(map(weight, {p, *filter(Path.is_file, named), *formulas}))
+        most = 350_000 if name(p) == "book/index.html" else 700_000
+        assert total < most, f"{name(p)}: {total} bytes"
+
+
+def test_only_the_search_page_loads_its_index():
+    loads = [
+        name(p) for p, page in pages().items() if page.find("script", src=re.compile("searchindex"))
+    ]
+    assert loads == ["search.html"]
+    scripts = {Path(urlsplit(u).path).name for page in pages().values() for u in loaded(page)}
+    assert "fontawesome.js" not in scripts
+    assert not list(site().rglob("fa-solid-900*"))

@@ -53,8 +53,9 @@ class Block(nn.Module):
 class GPT(nn.Module):
     r"""A decoder-only Transformer: from characters to logits of the next character.
 
-    .. math:: x = E_{\mathrm{idx}} + P, \qquad x \leftarrow x + \operatorname{attend}(\operatorname{LN}(x)),
-              \qquad x \leftarrow x + \operatorname{ffn}(\operatorname{LN}(x)), \qquad
+    .. math:: x &= E_{\mathrm{idx}} + P, \qquad
+              x \leftarrow x + \operatorname{attend}(\operatorname{LN}(x)), \\
+              x &\leftarrow x + \operatorname{ffn}(\operatorname{LN}(x)), \qquad
               \operatorname{logits} = \operatorname{LN}(x)\,W
 
     Serves the claims ``pretrain-helps`` and ``pipeline``. The logits at position t depend on the
@@ -79,7 +80,7 @@ class GPT(nn.Module):
     >>> model = GPT(vocab_size=7, block_size=5, n_layer=1, n_head=2, n_embd=4)
     >>> model(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 7])
-    """  # noqa: E501
+    """
 
     def __init__(
         self, vocab_size: int, block_size: int, n_layer: int, n_head: int, n_embd: int,

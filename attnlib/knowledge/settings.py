@@ -40,8 +40,8 @@ class Schedule:
 
     The rate is linear up to its peak, then half a cosine down to a tenth of it:
 
-    .. math:: \eta_t = \eta\,\frac{t + 1}{w} \quad (t < w), \qquad
-              \eta_t = \eta\,\bigl(0.1 + 0.45\,(1 + \cos\tfrac{\pi(t - w)}{T - w})\bigr)
+    .. math:: \eta_t &= \eta\,\frac{t + 1}{w} \quad (t < w), \\
+              \eta_t &= \eta\,\bigl(0.1 + 0.45\,(1 + \cos\tfrac{\pi(t - w)}{T - w})\bigr)
               \quad (w \le t < T)
 
     Args:
