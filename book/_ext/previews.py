@@ -14,6 +14,7 @@ LINK = re.compile(r'<a [^>]*?href="([^":#]+\.html)#([^"]+)"')
 # What is worth a preview, by its address: claims, what is numbered, works cited.
 SHOWN = re.compile(r"(claim|thm|cor|prop|lem|def|ex|equation|fig)-|id\d+$")
 OLD = re.compile(r"<template data-for=.*?</template>\n", re.DOTALL)  # of the last build
+MATHJAX = "mathjax/startup.js"  # only pages with formulas of their own load it
 TAG = re.compile(r"<(/?)(\w+)")
 
 
@@ -29,8 +30,10 @@ def write_templates(app, error):
         for page, id in sorted(set(LINK.findall(body))):
             target = Path(os.path.normpath(path.parent / page))
             here = id.startswith("claim-") and f'id="check-{id[6:]}"' in body
-            if SHOWN.match(id) and target in pages and not here:
-                copy = excerpt(pages[target], id)
+            if not SHOWN.match(id) or target not in pages or here or path.parent == root:
+                continue  # at the root there are only lists of links
+            copy = excerpt(pages[target], id)
+            if MATHJAX in html or 'class="math' not in copy:
                 made.append(f'<template data-for="{page}#{id}">{copy}</template>\n')
         new = "".join([body, *made, closing, rest])
         if new != html:
@@ -45,7 +48,10 @@ def excerpt(html: str, id: str) -> str:
     start = html.rindex("<", 0, at)
     if html.startswith("<span", start):  # the target of a section, at its beginning
         start = html.rindex("<section", 0, start)
+    if html.startswith("<details", start):  # an entry of the ledger: its line
+        start = html.index("<summary", start)
     found = html[start : end_of_element(html, start)].partition("<details")[0]
+    found = found.replace("<summary", "<div").replace("</summary>", "</div>")
     found = re.sub(r"</?(?:a|section)\b[^>]*>", "", found.replace("¶", "").replace("#</a>", ""))
     return re.sub(r' id="[^"]*"', "", found)
 

@@ -5,7 +5,7 @@
 
 (() => {
   const KEY = "attnlib-folds";
-  const ALL = "article details.fold:not(.solution), article details.evidence";
+  const ALL = "article details:is(.fold:not(.solution), .claim)";
   const PAPER = "article details.fold:is(.proof-rest, .solution)";
 
   // A browser may refuse to store anything: then the choice holds for this page.
@@ -44,8 +44,8 @@
     for (let node = at; node; node = node.parentElement) {
       if (node.tagName === "DETAILS") node.open = true;
     }
-    at.querySelectorAll(":scope > details.fold, :scope .claim-card > details.evidence, "
-      + ":scope > details.evidence").forEach((fold) => { fold.open = true; });
+    at.querySelectorAll(":scope > details.fold, :scope .claim-card > details.evidence")
+      .forEach((fold) => { fold.open = true; });
     at.scrollIntoView();
   }
 

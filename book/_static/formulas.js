@@ -41,7 +41,7 @@
         const box = display ? container : container.closest("span.math") ?? container;
         const ink = container.querySelector("mjx-math")?.getBoundingClientRect().width ?? 0;
         const room = display ? container.parentElement.clientWidth - besides(container)
-          : box.closest("p, li, dd, dt, td, th, figcaption, div")?.clientWidth ?? 0;
+          : box.closest("p, .sd-summary-text, li, dd, dt, td, th, figcaption, div")?.clientWidth ?? 0;
         return { box, scrolls: room > 0 && ink > room + 1, hidden: room <= 0 };
       });
     wide.filter(({ hidden }) => !hidden).forEach(({ box, scrolls }) => mark(box, scrolls));
