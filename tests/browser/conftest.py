@@ -80,8 +80,9 @@ class Visits:
         page.on("request", lambda request: request.url.startswith((base, "data:"))
                 or self.wrong.append(f"{path} asks {request.url}"))  # fmt: skip
         page.on("response", functools.partial(weigh, page))
+        page.set_default_timeout(120_000)  # ms: the machine may be busy
         page.goto(base + path, wait_until="load")
-        page.wait_for_function(SET, timeout=60_000)
+        page.wait_for_function(SET)
         page.wait_for_timeout(300)
         return page
 
