@@ -8,7 +8,7 @@ so the page leaves them out.
 
 from docutils import nodes
 from fold import folded
-from ledger import plural, told
+from ledger import counts, exactness, told
 from outputs import add_renderer, inline_nodes
 from sphinx.transforms import SphinxTransform
 
@@ -41,25 +41,14 @@ def render(renderer, data):
     return [claim_card("", head, statement, evidence, classes=["claim-card"])]
 
 
-def counts(comparisons: list[dict]) -> str:
-    rejected = sum(len(c["rejects"]) for c in comparisons)
-    hold = "holds" if len(comparisons) == 1 else "hold"
-    return (
-        f"{plural(len(comparisons), 'comparison')} {hold}, "
-        f"{plural(rejected, 'wrong version')} rejected"
-    )
-
-
 def compared(record: dict) -> nodes.bullet_list:
     """A line for every comparison; below it, how exact it is, and what it turned down."""
     items = nodes.bullet_list(classes=["comparisons"])
     for c in record["comparisons"]:
-        how = c["tolerance"] + f", because {c['why']}" * bool(c["why"])
-        how += f"; {c['window']}" * bool(c["window"])
         wrong = nodes.bullet_list(classes=["rejected"])
         wrong += [nodes.list_item("", nodes.paragraph("", told(w))) for w in c["rejects"]]
         what = nodes.paragraph("", c["what"] + " ")
-        what += nodes.inline("", f"[{how}]", classes=["tolerance"])
+        what += nodes.inline("", f"[{exactness(c)}]", classes=["tolerance"])
         items += nodes.list_item("", what, wrong)
     return items
 

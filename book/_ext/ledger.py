@@ -41,6 +41,21 @@ def plural(n: int, thing: str) -> str:
     return f"{n} {thing}" + "s" * (n != 1)
 
 
+def counts(comparisons: list[dict]) -> str:
+    rejected = sum(len(c["rejects"]) for c in comparisons)
+    hold = "holds" if len(comparisons) == 1 else "hold"
+    return (
+        f"{plural(len(comparisons), 'comparison')} {hold}, "
+        f"{plural(rejected, 'wrong version')} rejected"
+    )
+
+
+def exactness(comparison: dict) -> str:
+    """The tolerance, why it is what it is, and how much wider it could be."""
+    how = comparison["tolerance"] + f", because {comparison['why']}" * bool(comparison["why"])
+    return how + f"; {comparison['window']}" * bool(comparison["window"])
+
+
 def told(wrong: dict) -> str:
     """A wrong version, how far it missed, and why it may stand if that needs saying."""
     return f"{wrong['name']}, {miss_text(wrong)}" + f"; {wrong['excuse']}" * bool(wrong["excuse"])
@@ -128,7 +143,6 @@ class ClaimsLedger(SphinxDirective):
         """One claim as MyST: a line that unfolds into what the note says, and the evidence."""
         id, note = claim["id"], claim["note"]
         source = f"Note{'s' * (',' in note)} {note}" if note else "Not in the notes"
-        rejected = sum(len(c["rejects"]) for c in comparisons)
         statement = " ".join(claim["statement"].split())
         lines = ["", f"::::{{dropdown}} {badge(claim['verdict'])} `{id}` {statement}"]
         lines += [f":name: claim-{id}", ":class-container: claim", ""]
@@ -136,12 +150,9 @@ class ClaimsLedger(SphinxDirective):
         if claim["says"]:
             who = "The note says" if note else "Often said"
             lines += [f"**{who}:** {' '.join(claim['says'].split())}", ""]
-        lines += [f"**Evidence:** {plural(len(comparisons), 'comparison')}, "
-                  f"{plural(rejected, 'wrong version')} rejected", ""]  # fmt: skip
+        lines += [f"**Evidence:** {counts(comparisons)}", ""]
         for c in comparisons:
-            how = f"{c['kind']}, {c['tolerance']}" + f", because {c['why']}" * bool(c["why"])
-            how += f"; {c['window']}" * bool(c["window"])
-            lines += [plain(c["what"]), f": {plain(how)}", ""]
+            lines += [plain(c["what"]), f": {plain(c['kind'] + ', ' + exactness(c))}", ""]
             lines += [*(f"  - rejected: {plain(told(wrong))}" for wrong in c["rejects"]), ""]
         return [*lines, "::::"]
 

@@ -245,11 +245,11 @@ function drawRows(svg, said, [size, gap]) {
     const left = narrow ? 0 : 265 * r;
     const top = narrow ? 170 * r : 0;
     z.forEach((x, i) => {
-      const at = left + 45 + 80 * i;
-      shape(svg, "text", { ...label, x: at, y: top + 16 }, written(x, x % 1 ? 1 : 0));
+      const middle = left + 45 + 80 * i;
+      shape(svg, "text", { ...label, x: middle, y: top + 16 }, written(x, x % 1 ? 1 : 0));
       const height = 100 * weights[r][i];
-      shape(svg, "rect", { x: at - 26, y: top + 142 - height, width: 52, height, class: "bar" });
-      shape(svg, "text", { ...label, x: at, y: top + 136 - height }, weights[r][i].toFixed(3));
+      shape(svg, "rect", { x: middle - 26, y: top + 142 - height, width: 52, height, class: "bar" });
+      shape(svg, "text", { ...label, x: middle, y: top + 136 - height }, weights[r][i].toFixed(3));
     });
     shape(svg, "line", { x1: left + 10, x2: left + 240, y1: top + 142, y2: top + 142, stroke: "currentColor" });
   });

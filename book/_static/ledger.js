@@ -44,19 +44,16 @@ function filter() {
   count.textContent = `${left} of ${entries.length} claims`;
 }
 
-function openTarget() {
+// folds.js opens the entry that an address names; here it only must not be filtered out.
+function showTarget() {
   const entry = entries.find(({ id }) => id && `#${id}` === location.hash);
-  if (!entry) return;
-  if (entry.hidden) {
-    panel.reset();
-    filter();
-  }
-  entry.open = true;
+  if (!entry?.hidden) return;
+  panel.reset();
+  filter();
   entry.scrollIntoView();
 }
 
 [words, verdict, chapter].forEach(({ control }) => control.addEventListener("input", filter));
-window.addEventListener("hashchange", openTarget);
+window.addEventListener("hashchange", showTarget);
 sections[0].before(panel);
 filter();
-openTarget();
