@@ -37,3 +37,9 @@ def double_by_default():
 def no_waiting_for_the_disk(monkeypatch):
     """A sync can take a tenth of a second; only a power cut could tell the difference."""
     monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)
+
+
+@pytest.fixture
+def fewer_instances(monkeypatch):
+    """For checkers of answers: the first fifty show every wrong version up, and are quick."""
+    monkeypatch.setattr("attnlib.evidence.answers.EXAMPLES", 50)

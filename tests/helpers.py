@@ -1,7 +1,8 @@
 """What several test files share."""
 
 import importlib.util
-from contextlib import contextmanager
+import io
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import jaxtyping
@@ -23,6 +24,30 @@ def script(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# What a checker of answers begins its line with.
+RIGHT_ANSWER, WRONG_ANSWER = "No counterexample in ", "Counterexample: "
+
+
+def cells_of(chapter):
+    """The code cells of a chapter, as its .md has them."""
+    text = (ROOT / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8")
+    return list(script("cells").cells(text))
+
+
+@contextmanager
+def run_cells(cells):
+    """The names that some cells bind, run in order, and what each of them prints."""
+    dtype, space, printed = torch.get_default_dtype(), {"__name__": "chapter"}, []
+    try:
+        for cell in cells:
+            with redirect_stdout(io.StringIO()) as out:
+                exec(cell.code, space)
+            printed.append(out.getvalue())
+        yield space, printed
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 @contextmanager

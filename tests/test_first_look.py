@@ -3,42 +3,23 @@
 import contextlib
 import io
 import math
-import runpy
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
 
-from attnlib.evidence import answers as checkers
-
-ROOT = Path(__file__).parents[1]
-cells = runpy.run_path(str(ROOT / ".ci" / "cells.py"))["cells"]
-CHAPTER = (ROOT / "notebooks" / "first_look.md").read_text(encoding="utf-8")
+CELLS = cells_of("first_look")
 LN2, log2 = math.log(2), math.log2
-RIGHT, WRONG = "No counterexample in ", "Counterexample: "
+pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 @pytest.fixture(scope="module")
 def checked():
     """checked(name, answer): what the chapter's checker of that name prints about an answer."""
     needed = ("import math", "v = ", "@check_answer")  # imports, numbers of the page, exercises
-    code = [c.code for c in cells(CHAPTER) if any(word in c.code for word in needed)]
-    space = {"__name__": "chapter"}
-    dtype = torch.get_default_dtype()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            for cell in code:
-                exec(cell, space)
-        assert printed.getvalue().count(WRONG) == 2, "each attempt of the page is wrong"
+    with run_cells([c for c in CELLS if any(word in c.code for word in needed)]) as (space, out):
+        assert "".join(out).count(WRONG_ANSWER) == 2, "each attempt of the page is wrong"
         yield lambda name, answer: said(space[name], answer)
-    finally:
-        torch.set_default_dtype(dtype)
-
-
-@pytest.fixture(autouse=True)
-def fewer_instances(monkeypatch):
-    """The first thirty have shown every wrong version up, and are quick."""
-    monkeypatch.setattr(checkers, "EXAMPLES", 30)
 
 
 def said(check, answer):
@@ -77,7 +58,7 @@ def below_and_above_8(y):
 
 def solution(name):
     """The answer that the page prints for a checker."""
-    own = [c for c in cells(CHAPTER) if "hide-cell" in c.tags and f"{name}(" in c.code]
+    own = [c for c in CELLS if "hide-cell" in c.tags and f"{name}(" in c.code]
     space = {"torch": torch, "math": math, name: lambda answer: space.update(answer=answer)}
     for cell in own:
         exec(cell.code, space)
@@ -86,7 +67,7 @@ def solution(name):
 
 @pytest.mark.parametrize("name", ["check_weights", "check_scores"])
 def test_printed_solutions_pass(checked, name):
-    assert checked(name, solution(name)).startswith(RIGHT)
+    assert checked(name, solution(name)).startswith(RIGHT_ANSWER)
 
 
 @answers(
@@ -97,7 +78,7 @@ def test_printed_solutions_pass(checked, name):
     in_place=in_place,
 )
 def test_right_weights(checked, answer):
-    assert checked("check_weights", answer).startswith(RIGHT)
+    assert checked("check_weights", answer).startswith(RIGHT_ANSWER)
 
 
 @answers(
@@ -119,7 +100,7 @@ def test_right_weights(checked, answer):
 )
 def test_wrong_weights(checked, answer):
     first, reason = checked("check_weights", answer).splitlines()
-    assert first.startswith(WRONG)
+    assert first.startswith(WRONG_ANSWER)
     assert len(reason) > 12
 
 
@@ -131,7 +112,7 @@ def test_wrong_weights(checked, answer):
     numpy=lambda y: torch.tensor([-40, -40, log2(16 - y), log2(y)]).numpy(),
 )
 def test_right_scores(checked, answer):
-    assert checked("check_scores", answer).startswith(RIGHT)
+    assert checked("check_scores", answer).startswith(RIGHT_ANSWER)
 
 
 def shares(y):
@@ -156,5 +137,5 @@ def shares(y):
 )
 def test_wrong_scores(checked, answer):
     first, reason = checked("check_scores", answer).splitlines()
-    assert first.startswith(WRONG)
+    assert first.startswith(WRONG_ANSWER)
     assert len(reason) > 10

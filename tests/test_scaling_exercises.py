@@ -5,35 +5,22 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT, script
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
 
-from attnlib.evidence import answers
-
-RIGHT = "No counterexample in "
-CELLS = [
-    cell.code
-    for cell in script("cells").cells(
-        (ROOT / "notebooks" / "scaling.md").read_text(encoding="utf-8")
-    )
-]
+CELLS = cells_of("scaling")
+CHECKERS = [cell for cell in CELLS if "@check_answer" in cell.code]
+pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 @pytest.fixture(scope="module")
-def chapter():
-    """The names of the set-up cell and of the cells that hold a checker, run in order."""
-    dtype, space = torch.get_default_dtype(), {}
-    try:
-        for code in CELLS[:1] + [code for code in CELLS if "@check_answer" in code]:
-            exec(code, space)
-        yield space
-    finally:
-        torch.set_default_dtype(dtype)
+def run():
+    with run_cells([CELLS[0], *CHECKERS]) as found:
+        yield found
 
 
-@pytest.fixture(autouse=True)
-def fewer_instances(monkeypatch):
-    """The first thirty have shown every wrong version up, and are quick."""
-    monkeypatch.setattr(answers, "EXAMPLES", 30)
+@pytest.fixture
+def chapter(run):
+    return run[0]
 
 
 def says(chapter, capsys, checker, answer):
@@ -128,12 +115,12 @@ def each(answers):
 
 @each(ACCEPTED)
 def test_right_answers_are_accepted(chapter, capsys, checker, answer):
-    assert says(chapter, capsys, checker, answer).startswith(RIGHT)
+    assert says(chapter, capsys, checker, answer).startswith(RIGHT_ANSWER)
 
 
 @each(REJECTED)
 def test_wrong_answers_are_rejected(chapter, capsys, checker, answer):
-    assert says(chapter, capsys, checker, answer).startswith("Counterexample: ")
+    assert says(chapter, capsys, checker, answer).startswith(WRONG_ANSWER)
 
 
 STRANGE = {
@@ -150,7 +137,7 @@ STRANGE = {
 @pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
 def test_what_is_no_answer_gets_a_clear_line(chapter, capsys, checker, answer):
     said = says(chapter, capsys, checker, answer)
-    assert said.startswith("Counterexample: ")
+    assert said.startswith(WRONG_ANSWER)
     assert "Error" not in said
 
 
@@ -160,13 +147,10 @@ def test_the_counterexample_shows_what_the_function_was_given(chapter, capsys):
     assert "Sigma_k = [[" in said
 
 
-def test_the_attempts_shown_fail_and_the_printed_solutions_pass(chapter, capsys):
-    attempts = [code for code in CELLS if "@check_answer" in code]
-    solutions = [code for code in CELLS if code.startswith("check_")]
-    assert len(attempts) == len(solutions) == len(ACCEPTED)
-    for code in attempts:
-        exec(code, chapter)
-        assert capsys.readouterr().out.startswith("Counterexample: ")
-    for code in solutions:
-        exec(code, chapter)
-        assert capsys.readouterr().out.startswith(RIGHT)
+def test_the_attempts_shown_fail_and_the_printed_solutions_pass(run):
+    assert len(CHECKERS) == len(ACCEPTED)
+    assert all(out.startswith(WRONG_ANSWER) for out in run[1][1:])
+    solutions = [cell for cell in CELLS if cell.code.startswith("check_")]
+    with run_cells([CELLS[0], *CHECKERS, *solutions]) as (_, printed):
+        passed = [out.startswith(RIGHT_ANSWER) for out in printed[1 + len(CHECKERS) :]]
+    assert passed == [True] * len(ACCEPTED)

@@ -1,43 +1,29 @@
 """The checkers of the exercises of notebooks/softmax.md: what they accept and what they refuse."""
 
-import contextlib
-import io
 import math
 
 import pytest
 import torch
-from helpers import ROOT, script
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
 
-from attnlib.evidence import answers
 from attnlib.softmax import softmax_jacobian, softmax_vjp
 
-CHAPTER = (ROOT / "notebooks" / "softmax.md").read_text(encoding="utf-8")
-CELLS = list(script("cells").cells(CHAPTER))
-FIRST = CHAPTER[: CHAPTER.index("\n## Exercises\n")].count("\n")  # line of the exercises
-RIGHT_ANSWER, WRONG_ANSWER = "No counterexample in ", "Counterexample: "
+CELLS = cells_of("softmax")
+FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
+EXERCISES = CELLS[FIRST:]
 inf = math.inf
+pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 @pytest.fixture(scope="module")
-def chapter():
-    """What the set-up and the exercises bind, and what attempts and solutions print."""
-    dtype, space = torch.get_default_dtype(), {"attempts": [], "solutions": []}
-    try:
-        exec(CELLS[0].code, space)
-        for cell in (cell for cell in CELLS if cell.line > FIRST):
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(cell.code, space)
-            kind = "solutions" if "hide-cell" in cell.tags else "attempts"
-            space[kind].append(out.getvalue())
-        yield space
-    finally:
-        torch.set_default_dtype(dtype)
+def run():
+    with run_cells([CELLS[0], *EXERCISES]) as found:
+        yield found
 
 
-@pytest.fixture(autouse=True)
-def fewer_instances(monkeypatch):
-    """The first fifty have shown every wrong version up, and are quick."""
-    monkeypatch.setattr(answers, "EXAMPLES", 50)
+@pytest.fixture
+def chapter(run):
+    return run[0]
 
 
 def by_a_loop(z):
@@ -217,8 +203,10 @@ def test_every_checker_is_held_against_both(chapter):
     assert checkers == set(RIGHT) == set(WRONG)
 
 
-def test_attempts_are_contradicted_and_solutions_are_not(chapter):
-    attempts, solutions = chapter["attempts"], chapter["solutions"]
+def test_attempts_are_contradicted_and_solutions_are_not(run):
+    printed = list(zip(EXERCISES, run[1][1:], strict=True))
+    solutions = [out for cell, out in printed if "hide-cell" in cell.tags]
+    attempts = [out for cell, out in printed if "@check_answer" in cell.code]
     assert len(attempts) == len(solutions) == len(RIGHT)
     assert all(out.startswith(WRONG_ANSWER) for out in attempts)
     assert all(out.startswith(RIGHT_ANSWER) for out in solutions)
