@@ -66,8 +66,10 @@ def script_hosts(script: str) -> set[str]:
     return set(re.findall(r"""["'`](?:https?:|wss?:)?//([\w-]+(?:\.[\w-]+)+)""", script))
 
 
-def loaded(page: BeautifulSoup) -> list[str]:
+@cache
+def loaded(path: Path) -> list[str]:
     """Every URL that showing the page makes a browser fetch."""
+    page = pages()[path]
     urls = [tag[a] for a in LOADS for tag in page.find_all(attrs={a: True}) if a != "srcset"]
     for tag in page.find_all(srcset=True):
         urls += [part.split()[0] for part in tag["srcset"].split(",") if part.strip()]
@@ -91,7 +93,7 @@ def test_there_are_pages():
 
 
 def test_no_page_loads_anything_from_elsewhere():
-    asked = [(name(p), url) for p, page in pages().items() for url in loaded(page)]
+    asked = [(name(p), url) for p in pages() for url in loaded(p)]
     assert len(asked) > 10 * len(pages())  # the search for URLs finds some
     assert [a for a in asked if is_elsewhere(a[1])] == []
 
@@ -120,7 +122,7 @@ def test_every_link_within_the_site_leads_somewhere():
     }
     broken, followed = [], 0
     for p, page in pages().items():
-        for url in [tag["href"] for tag in page.find_all("a", href=True)] + loaded(page):
+        for url in [tag["href"] for tag in page.find_all("a", href=True)] + loaded(p):
             if is_elsewhere(url) or url.startswith("data:"):
                 continue
             followed += 1
@@ -383,8 +385,8 @@ def test_pages_are_light():
     def weight(path):
         return len(gzip.compress(path.read_bytes(), 6))
 
-    for p, page in pages().items():
-        named = {(p.parent / unquote(urlsplit(u).path)).resolve() for u in loaded(page)
+    for p in pages():
+        named = {(p.parent / unquote(urlsplit(u).path)).resolve() for u in loaded(p)
                  if not u.startswith("data:")}  # fmt: skip
         total = sum(map(weight, {p, *filter(Path.is_file, named), *formulas}))
         most = 350_000 if name(p) == "book/index.html" else 700_000
@@ -396,6 +398,6 @@ def test_only_the_search_page_loads_its_index():
         name(p) for p, page in pages().items() if page.find("script", src=re.compile("searchindex"))
     ]
     assert loads == ["search.html"]
-    scripts = {Path(urlsplit(u).path).name for page in pages().values() for u in loaded(page)}
+    scripts = {Path(urlsplit(u).path).name for p in pages() for u in loaded(p)}
     assert "fontawesome.js" not in scripts
     assert not list(site().rglob("fa-solid-900*"))
