@@ -519,7 +519,7 @@ WRONG = {
     "memory-before-the-last-norm": ("encoder_decoder", "M98 192V158", "M98 226V158"),
     "cross-attention-last": ("encoder_decoder", '"228" y="226"', '"228" y="134"', True),
     "attention-named-otherwise": ("encoder_decoder", ">cross-attention<", ">feed-forward<", True),
-    "causal-in-the-encoder": ("encoder_decoder", "M36 326.0h25M36", "M36 326.0h5M36"),
+    "causal-in-the-encoder": ("encoder_decoder", "M36 326h25M36", "M36 326h5M36"),
     "sees-the-future": ("encoder_decoder", "328.5h5M236 333.5h10M236 338.5h15M236 343.5h20",
                         "328.5h20M236 333.5h15M236 338.5h10M236 343.5h5"),
     "memory-square": ("encoder_decoder", "M236 251.5h25", "M236 251.5h20"),
