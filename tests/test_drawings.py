@@ -469,6 +469,52 @@ def check_first_look(root, text):
     assert sums == [f"sum {(2**s).sum():g}", f"sum {w.sum():g}"]
 
 
+# -- two ways back -----------------------------------------------------------------------------
+
+
+def learners(n=5, d=6, k=3):
+    """The matrices of a head, by whether they learn where softmax lets nothing back."""
+    X, dY = torch.randn(n, d), torch.randn(n, d)
+    shapes = {"W_Q": (d, k), "W_K": (d, k), "W_V": (d, k), "W_O": (k, d)}
+    W = {name: torch.randn(shape, requires_grad=True) for name, shape in shapes.items()}
+    A = torch.softmax((X @ W["W_Q"]) @ (X @ W["W_K"]).T, -1).detach()
+    grads = torch.autograd.grad((dY * (A @ X @ W["W_V"] @ W["W_O"])).sum(), list(W.values()),
+                                allow_unused=True)  # fmt: skip
+    return {name: grad is not None for name, grad in zip(W, grads, strict=True)}
+
+
+def check_two_ways_back(root, text):
+    boxes = {b.get("data-part"): b for b in root.iter("rect")}
+    coloured = {name: c for name, b in boxes.items() for c in classes(b) if c != "area"}
+    learns = learners()
+    by_colour = {name: "one" if learns[part] else "two"
+                 for name in boxes for part in name.split() if part in learns}  # fmt: skip
+    assert coloured == by_colour | {"softmax": "two"}
+    assert {words_in(root, b) for b in boxes.values()} == {
+        "X", "WQ, WK", "S", "softmax", "A", "WV", "V", "AV", "WO", "Y"}  # fmt: skip
+
+    def nearest(x, y):
+        def distance(name):
+            left, top, width, height = number(boxes[name], "x", "y", "width", "height")
+            return max(left - x, x - left - width, 0) + max(top - y, y - top - height, 0)
+
+        return min(boxes, key=distance)
+
+    ways = {colour: set() for colour in ("", "one", "two")}
+    for path in root.iter("path"):
+        if path.get("marker-end"):
+            colour = next((c for c in classes(path) if c in ways), "")
+            (line,) = points(path.get("d"))
+            ways[colour].add((nearest(*line[0]), nearest(*line[-1])))
+    assert ways == {
+        "": {("X", "W_Q W_K"), ("W_Q W_K", "S"), ("S", "softmax"), ("softmax", "A"), ("A", "AV"),
+             ("X", "W_V"), ("W_V", "V"), ("V", "AV"), ("AV", "W_O"), ("W_O", "Y")},
+        "one": {("Y", "W_V"), ("W_O", "W_O")},
+        "two": {("AV", "softmax"), ("softmax", "W_Q W_K")},
+    }  # fmt: skip
+    assert "to $W_Q$ and $W_K$ passes softmax, and is multiplied by $J$" in text
+
+
 # -- the checks, and drawings that they turn down ----------------------------------------------
 
 
@@ -478,6 +524,7 @@ CHECKS = {
     "four_layers": check_four_layers,
     "heads": check_heads,
     "norms": check_norms,
+    "two_ways_back": check_two_ways_back,
 }
 
 
@@ -542,6 +589,10 @@ WRONG = {
     "key": ("first_look", "(1, −1)", "(1, 1)"),
     "output": ("first_look", ">6<", ">7<"),
     "sum": ("first_look", "sum 16", "sum 15"),
+    "values-through-softmax": ("two_ways_back", 'W_V" class="one', 'W_V" class="two'),
+    "queries-past-softmax": ("two_ways_back", 'W_Q W_K" class="two', 'W_Q W_K" class="one'),
+    "back-to-the-values": ("two_ways_back", "M218 38H90V52", "M218 38H156V52"),
+    "weights-from-values": ("two_ways_back", "M290 86V142", "M290 142V86"),
 }  # fmt: skip
 
 
@@ -566,6 +617,7 @@ WRONG_WORDS = {
     "source": ("encoder_decoder", "$m = 5$", "$m = 4$"),
     "layers": ("encoder_decoder", "six layers", "two layers"),
     "order": ("norms", "In pre-norm it", "In post-norm it"),
+    "ways": ("two_ways_back", "to $W_Q$ and $W_K$", "to $W_V$ and $W_O$"),
 }
 
 
