@@ -15,9 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from helpers import script
 
 import attnlib
 from attnlib.evidence.ledger import CLAIMS, load_claims, stored_records, stored_values
+
+told = script("chapters", "book/_ext")  # what chapters say of themselves
 
 pytestmark = pytest.mark.skipif(
     "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"
@@ -367,6 +370,25 @@ def test_proofs_end_with_a_mark_and_long_ones_are_folded(chapter):
             assert re.search(r"[.:?!]$", first)
         else:
             assert len(words(proof)) < 2500
+
+
+@chapters
+def test_minutes_count_what_the_page_shows(chapter):
+    """The rule counts in the notebook. What it counts is what is open on the page."""
+    counted = told.reading(told.cells(chapter))
+    article = BeautifulSoup(str(chapter_page(chapter)), "html.parser")
+    unread = "details, .headerlink, .toctree-wrapper, .prev-next-footer, #exercises, "
+    for tag in article.select(unread + "#for-the-expert, [class^=explore-]"):
+        tag.decompose()
+    code = [line for pre in article.select("div.cell_input pre") for line in pre.text.splitlines()]
+    assert counted.lines == sum(bool(line.strip()) for line in code)
+    assert counted.formulas == len(article.select("div.math"))
+    for tag in article.select("div.cell_input, div.cell_output pre, div.math"):
+        tag.decompose()
+    for formula in article.select("span.math"):
+        formula.replace_with("x")
+    seen = sum(any(map(str.isalnum, word)) for word in article.get_text().split())
+    assert 0.95 * seen < counted.words < 1.01 * seen  # verdicts, and captions from metadata
 
 
 def test_pages_are_light():
