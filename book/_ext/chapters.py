@@ -209,6 +209,11 @@ def prepares(after: list[Cell]) -> bool:
     return False
 
 
+def as_hours(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
+
+
 # -- what does not fit together ----------------------------------------------------------------
 
 
