@@ -127,7 +127,8 @@ def test_a_picture_is_light_and_within_its_frame(chapter):
             assert 0 <= float(y) <= 80
         if shape.tag == "rect":
             assert 0 <= float(shape.get("x")) <= 120 - float(shape.get("width"))
-            assert 0 <= float(shape.get("fill-opacity", 1)) <= 1
+            shade = re.fullmatch(r"--shade:(\d+)%", shape.get("style", "--shade:0%"))
+            assert int(shade[1]) <= 100
 
 
 def test_a_chapter_without_a_picture_has_none():

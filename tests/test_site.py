@@ -299,7 +299,7 @@ def test_the_lines_of_the_map_are_the_links_of_the_chapters(kind):
         for path in front(f".chapter-map svg.{kind} path")
     ]
     wanted = [(need, chapter) for chapter in ORDER for need in LINES[chapter].builds_on]
-    assert drawn == wanted
+    assert sorted(drawn) == sorted(wanted)
     assert len(set(drawn)) == len(drawn) > 15
 
 

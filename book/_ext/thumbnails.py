@@ -86,10 +86,10 @@ def matrix(entries: Tensor, left: float, size: float) -> str:
 
 
 def square(x: float, y: float, width: float, height: float, shade: float) -> str:
-    """A little larger than it is: between two of them no seam is to be seen."""
+    """A little too large, so that there is no seam between two; its colour covers what it laps."""
     return (
         f'<rect class="cell" x="{x:.1f}" y="{y:.1f}" width="{width + 0.2:.1f}" '
-        f'height="{height + 0.2:.1f}" fill-opacity="{shade:.2f}"/>'
+        f'height="{height + 0.2:.1f}" style="--shade:{shade:.0%}"/>'
     )
 
 
