@@ -218,6 +218,17 @@ def test_every_chapter_says_how_long_it_takes(chapter):
         pytest.fail(f"notebooks/{chapter}.md: {wrong}", pytrace=False)
 
 
+@chapters
+def test_every_exercise_says_how_long_it_takes(chapter):
+    exercises = re.findall(r"^:::+\{exercise\}.*\n(?::.*\n)*\n(.*)", prose(chapter), re.MULTILINE)
+    assert exercises
+    say(
+        f"notebooks/{chapter}.md: an exercise begins like *Easy, 10 minutes.*, not with {start!r}"
+        for start in exercises
+        if not told.EXERCISE.match(start)
+    )
+
+
 def test_no_chapter_comes_before_what_it_builds_on():
     order = [chapter for part in told.parts().values() for chapter in part]
     builds_on = {chapter: told.line(told.cells(chapter)).builds_on for chapter in order}
