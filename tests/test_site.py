@@ -440,7 +440,7 @@ def test_minutes_count_what_the_page_shows(chapter):
     """The rule counts in the notebook. What it counts is what is open on the page."""
     counted = told.reading(told.cells(chapter))
     article = BeautifulSoup(str(chapter_page(chapter)), "html.parser")
-    unread = "details, .headerlink, .toctree-wrapper, .prev-next-footer, #exercises, "
+    unread = "details, svg, .headerlink, .toctree-wrapper, .prev-next-footer, #exercises, "
     for tag in article.select(unread + "#for-the-expert, [class^=explore-]"):
         tag.decompose()
     code = [line for pre in article.select("div.cell_input pre") for line in pre.text.splitlines()]
