@@ -50,6 +50,23 @@ def test_every_module_is_listed_for_people_and_for_type_checkers():
     assert named == sorted(named)
 
 
+def without_page(modules, folder):
+    """The modules that no page of the folder documents."""
+    text = "".join(page.read_text(encoding="utf-8") for page in folder.glob("*.md"))
+    documented = re.findall(r"^\.\. automodule:: attnlib\.(\w+)$", text, re.MULTILINE)
+    return sorted(modules - set(documented))
+
+
+def test_every_public_module_has_a_page():
+    assert without_page(MODULES, ROOT / "book" / "api") == []
+
+
+def test_a_module_without_a_page_is_found(tmp_path):
+    (tmp_path / "a.md").write_text("# a\n\n.. automodule:: attnlib.a\n   :members:\n")
+    (tmp_path / "b.md").write_text("# b\n\nautomodule:: attnlib.b, in words\n")
+    assert without_page({"a", "b"}, tmp_path) == ["b"]
+
+
 @pytest.mark.parametrize(
     ("module", "package"),
     [("attnlib.knowledge", "click"), ("attnlib.knowledge", "tqdm"), ("attnlib.pruning", "tqdm"),
