@@ -1,8 +1,13 @@
 """book/_ext: what the pages are made with, on small documents."""
 
+import re
+import subprocess
 import sys
 
+import jupytext
+import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
 from helpers import ROOT
@@ -98,3 +103,108 @@ def test_exceptions_are_names_of_terms():
     assert terms.EVERYDAY | set(terms.ELSEWHERE) <= known
     chapters = {path.stem for path in ROOT.glob("notebooks/*.md")}
     assert set(terms.ELSEWHERE.values()) <= chapters
+
+
+# -- what a fork switches on ---------------------------------------------------------------------
+
+CONF = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "book" / "_ext")!r}]
+extensions = ["myst_nb", "colophon"]
+html_theme = "sphinx_book_theme"
+nb_execution_mode = "off"
+root_doc = "book/index"
+"""
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Builds a book of a page and a chapter into ``tmp_path / "site"``."""
+    source = tmp_path / "source"
+    for folder in ("book", "notebooks"):
+        (source / folder).mkdir(parents=True)
+    (source / "conf.py").write_text(CONF, encoding="utf-8")
+    text = "# A\n\n```{toctree}\n/notebooks/softmax\n```\n"
+    (source / "book" / "index.md").write_text(text, encoding="utf-8")
+    chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# B")])
+    chapter.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python",
+        "language": "python",
+    }
+    jupytext.write(chapter, source / "notebooks" / "softmax.ipynb")
+
+    def run(repository):
+        options = ["-q", "-W", "-D", f"book_repository={repository}"]
+        return subprocess.run(
+            [sys.executable, "-m", "sphinx", *options, source, tmp_path / "site"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def buttons(build, tmp_path):
+    """The links to elsewhere of the buttons of a chapter, by their text."""
+
+    def links(repository):
+        said = build(repository)
+        assert said.returncode == 0, said.stderr
+        html = (tmp_path / "site" / "notebooks" / "softmax.html").read_text(encoding="utf-8")
+        header = BeautifulSoup(html, "html.parser").select_one(".article-header-buttons")
+        found = {a.get_text(strip=True): a["href"] for a in header.find_all("a", href=True)}
+        return {text: url for text, url in found.items() if url.startswith("http")}
+
+    return links
+
+
+def test_without_a_repository_no_button_leads_elsewhere(buttons):
+    assert buttons("") == {}
+
+
+@pytest.mark.parametrize(
+    "written", ["https://github.com/me/book", "https://github.com/me/book.git/"]
+)
+def test_one_setting_switches_on_all_buttons(buttons, written):
+    found = buttons(written)
+    issues = found.pop("Open issue")
+    assert found == {
+        "Binder": "https://mybinder.org/v2/gh/me/book/main?urlpath=lab/tree/notebooks/softmax.ipynb",
+        "Repository": "https://github.com/me/book",
+        "Show source": "https://github.com/me/book/blob/main/notebooks/softmax.md?plain=1",
+        "Suggest edit": "https://github.com/me/book/edit/main/notebooks/softmax.md",
+    }
+    assert issues.startswith("https://github.com/me/book/issues/new?")
+
+
+def test_buttons_of_another_host(buttons):
+    found = buttons("https://gitlab.com/me/book")
+    where = "https://mybinder.org/v2/gl/me%2Fbook/main"
+    assert found["Binder"] == f"{where}?urlpath=lab/tree/notebooks/softmax.ipynb"
+    assert found["Suggest edit"] == "https://gitlab.com/me/book/-/edit/main/notebooks/softmax.md"
+
+
+def test_an_address_that_is_none_is_refused(build):
+    said = build("git@github.com:me/book")
+    assert said.returncode != 0
+    assert "book_repository: git@github.com:me/book begins with none of https://" in said.stderr
+
+
+def test_binder_installs_what_the_chapters_import():
+    """Paths are those that pip sees in the root of the repository."""
+    lines = (ROOT / ".binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    (constraints,) = (line.split()[1] for line in lines if line.startswith("-c "))
+    assert (ROOT / ".binder" / constraints).resolve() == ROOT / "constraints.txt"
+    assert "-e .[lab]" in lines
+    python = (ROOT / ".binder" / "runtime.txt").read_text(encoding="utf-8").strip()
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    assert python == "python-" + re.search(r'python-version: "([\d.]+)"', workflow)[1]
+
+
+def test_every_button_has_an_icon():
+    """The theme's own icons are left out, so one that nobody drew is a black square."""
+    drawn = (ROOT / "book" / "_static" / "icons.css").read_text(encoding="utf-8")
+    for name in ("rocket", "code", "pencil-alt", "lightbulb", "chevron-down"):
+        assert f".fa-{name} {{ --icon:" in drawn
+    assert ".fab { --icon:" in drawn  # of every host
