@@ -146,6 +146,11 @@ def add_chapter(app, what, name, obj, options, lines) -> None:
         lines += ["", f".. chapter-of:: {name}", ""]
 
 
+def skip_aliases(app, what, name, obj, skip, options) -> bool | None:
+    """The fields of a named tuple tell nothing but their numbers; the signature has them all."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
 class LinkClaims(SphinxTransform):
     """``softmax-jacobian`` in a docstring that speaks of a claim becomes a link."""
 
@@ -186,6 +191,7 @@ def setup(app):
     app.add_transform(LinkClaims)
     app.add_post_transform(ListModules)
     app.connect("autodoc-process-docstring", add_chapter)
+    app.connect("autodoc-skip-member", skip_aliases)
     app.connect("missing-reference", resolve_claim)
     app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", add_forwarding)
