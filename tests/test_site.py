@@ -415,6 +415,21 @@ def test_proofs_end_with_a_mark_and_long_ones_are_folded(chapter):
             assert len(words(proof)) < 2500
 
 
+@chapters
+def test_the_first_use_of_a_term_links_to_the_glossary(chapter):
+    """Once for each term, in running text, and with what it means at hand."""
+    article = chapter_page(chapter)
+    links = article.select("a.term")
+    assert 0 < len(links) < 40
+    targets = [link["href"] for link in links]
+    assert len(set(targets)) == len(targets)
+    assert [
+        a for a in links if a.find_parent(["h1", "h2", "h3", "h4", "figcaption", "table"])
+    ] == []
+    shown = {template["data-for"] for template in article.find_all("template")}
+    assert set(targets) <= shown
+
+
 def test_pages_are_light():
     """What a page names itself, and MathJax with two fonts. The browser weighs exactly."""
     fonts = ("Main", "Math-Italic")
