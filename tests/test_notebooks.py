@@ -286,8 +286,8 @@ def test_what_is_read_is_what_the_page_shows(cells, words, formulas, lines):
 
 def test_minutes_are_those_of_the_rule():
     assert told.Reading(words=1800, formulas=10, lines=100).minutes == 30
-    assert told.Reading(words=1800, formulas=15, lines=100).minutes == 30  # 32.5: to the even
-    assert told.Reading(words=1800, formulas=16, lines=100).minutes == 35
+    assert told.Reading(words=1800, formulas=10, lines=101).minutes == 35  # 30.15
+    assert told.Reading(words=1800, formulas=20, lines=100).minutes == 35
     assert told.Reading(words=1, formulas=0, lines=0).minutes == 5
 
 

@@ -5,7 +5,7 @@ The order is that of _toc.yml. The rest is one line of each chapter, after its f
     30 minutes, and 45 more for the exercises. You need matrices, and [](softmax.ipynb).
 
 The chapters that the line links to are those that it builds on. Its minutes follow from a rule:
-words / 180 + displayed formulas × 0.5 + open lines of code × 0.15, to the nearest five. What
+words / 180 + displayed formulas × 0.5 + open lines of code × 0.15, up to the next five. What
 counts is what a reader of the site sees who opens nothing: no folded code, no rest of a long
 proof, no exercises and no section *For the expert*. For the exercises it is the sum of what each
 says of itself.
@@ -14,6 +14,7 @@ says of itself.
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ class Reading(NamedTuple):
     @property
     def minutes(self) -> int:
         exact = self.words / 180 + self.formulas * 0.5 + self.lines * 0.15
-        return max(5, 5 * round(exact / 5))
+        return 5 * max(1, math.ceil(exact / 5))
 
 
 def parts(toc: Path = ROOT / "_toc.yml") -> dict[str, list[str]]:
