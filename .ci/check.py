@@ -94,7 +94,9 @@ def whole(dear: bool) -> list[list[Step]]:
     # What takes longest starts first: a chapter that trains, if it may.
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     site = f"{BUILD} && {PYTEST} tests/test_site.py"
-    nbval = f"{PYTEST} --nbval --nbval-current-env" + ("" if dear else " -m 'not slow'")
+    # The kernels check no shapes, so pytest need not load what does, and torch with it.
+    nbval = f"{PYTEST} -o addopts= --nbval --nbval-current-env"
+    nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
     return [
@@ -162,11 +164,14 @@ def run(stages: list[list[Step]]) -> int:
 
 def start(step: Step) -> Running:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "ATTNLIB_SITE": SITE}
+    # Where nothing compiled may be kept, each of twenty processes rewrites all asserts anew.
+    given.pop("PYTHONDONTWRITEBYTECODE", None)
     output = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the step)
     process = subprocess.Popen(
         ["bash", "-c", step.command],
         cwd=ROOT,
-        env=os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "ATTNLIB_SITE": SITE},
+        env=given,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import each_once
+from helpers import each_once, unchecked
 from scipy.special import entr
 from torch import nn
 
@@ -497,8 +497,9 @@ def test_scores_keep_the_dtype_and_leave_the_model_alone(name, method):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
-    exact = head_scores(make(name), data(), method, loss)
     if method != "random":  # single precision: half the digits of sums of a few hundred terms
+        with unchecked():
+            exact = head_scores(make(name), data(), method, loss)
         torch.testing.assert_close(scores.double(), exact, rtol=1e-3, atol=1e-4)
 
 
@@ -1030,6 +1031,7 @@ def test_losses_norms_and_accuracy():
     assert accuracy(model, q, kind=1) == pytest.approx(np.mean(chosen), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_shape_checks")
 def test_training_is_the_same_bit_for_bit_and_learns():
     torch.set_num_threads(1)

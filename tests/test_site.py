@@ -268,6 +268,7 @@ def test_every_page_has_a_description_and_says_its_version_and_licence():
 # -- the argument, and the evidence folded -----------------------------------------------------
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+DRAWINGS = Path(__file__).parents[1] / "book" / "drawings"
 CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 chapters = pytest.mark.parametrize("chapter", CHAPTERS)
 
@@ -349,6 +350,20 @@ def test_every_figure_has_a_numbered_caption(chapter):
         assert int(image["width"]) > int(image["height"]) / 3 > 0
     numbers = [f.select_one(".caption-number").text for f in article.select("figure.cell-figure")]
     assert len(set(numbers)) == len(numbers) == len(images)
+
+
+@pytest.mark.parametrize("drawing", sorted(DRAWINGS.glob("*.svg")), ids=lambda path: path.stem)
+def test_a_drawing_is_a_part_of_its_page(drawing):
+    """Inline, so that it takes the colours of the page; an <img> would not."""
+    id = f"fig-{drawing.stem.replace('_', '-')}"
+    (figure,) = [f for p in pages().values() if (f := p.find("figure", class_="drawing", id=id))]
+    assert figure.svg["role"] == "img"
+    assert len(figure.svg["aria-label"]) > 200
+    assert re.fullmatch(r"Figure \d+\.\d+", words(figure.select_one(".caption-number")))
+    assert len(words(figure.figcaption)) > 80
+    assert figure.figcaption.find("em") is None
+    assert not [img["src"] for p in pages().values() for img in p.find_all("img")
+                if drawing.stem in img["src"]]  # fmt: skip
 
 
 @chapters

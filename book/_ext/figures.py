@@ -52,18 +52,17 @@ class Figures(SphinxTransform):
                 figure["names"].append(nodes.fully_normalize_name(caption["name"]))
                 self.document.note_explicit_target(figure, figure)
             else:
-                caption = in_italics(bundle)
+                caption = in_italics(bundle.parent.parent)
                 figure["ids"].append(f"figure-{found}")
             bundle.parent.replace(bundle, figure)
             figure += [bundle, caption]
 
 
-def in_italics(bundle: nodes.Element) -> nodes.caption:
-    """The caption after the cell, taken from the text."""
-    cell = bundle.parent.parent
-    after = neighbour(cell, 1)
+def in_italics(shown: nodes.Element) -> nodes.caption:
+    """The caption after a cell or a drawing, taken from the text."""
+    after = neighbour(shown, 1)
     if not (isinstance(after, nodes.paragraph) and is_italic(after)):
-        logger.warning("figures: a caption in italics must follow the image", location=bundle)
+        logger.warning("figures: a caption in italics must follow the image", location=shown)
         return nodes.caption()
     after.parent.remove(after)
     return nodes.caption("", "", *after.children[0].children)

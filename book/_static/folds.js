@@ -1,12 +1,12 @@
 // What is folded on a page: a switch in the header opens or folds all of it, and is remembered
-// from page to page; a link to something folded opens it; so does printing, for proofs and
-// solutions. Without scripts each fold still opens at a click.
+// from page to page; a link to something folded opens it; so does printing, for proofs,
+// solutions and the expert's section. Without scripts each fold still opens at a click.
 "use strict";
 
 (() => {
   const KEY = "attnlib-folds";
   const ALL = "article details:is(.fold:not(.solution), .claim)";
-  const PAPER = "article details.fold:is(.proof-rest, .solution)";
+  const PAPER = "article details.fold:is(.proof-rest, .solution, .expert)";
 
   // A browser may refuse to store anything: then the choice holds for this page.
   let open = false;
