@@ -58,12 +58,8 @@ def new_entries(topic: str) -> dict[str, str]:
         f"## attnlib.{topic}\n\n```{{eval-rst}}\n.. automodule:: attnlib.{topic}\n   :members:\n```"
     )
     card = f"""
-:::{{grid-item-card}} {title(topic)}
-:link: /notebooks/{topic}
-:link-type: doc
-
-What the chapter is about, in two sentences that a reader could have asked for.
-:::
+[](../notebooks/{topic}.ipynb)
+: What the chapter is about, in one sentence that a reader could have asked for.
 """
     texts = {
         "attnlib/claims.yml": read("attnlib/claims.yml").rstrip() + "\n" + claim,

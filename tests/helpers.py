@@ -18,9 +18,9 @@ close = torch.testing.assert_close
 forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is deprecated")
 
 
-def script(name):
-    """A file of .ci, as a module."""
-    spec = importlib.util.spec_from_file_location(f"ci_{name}", ROOT / ".ci" / f"{name}.py")
+def script(name, folder=".ci"):
+    """A file of .ci or of another folder that is no package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"{folder}/{name}", ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

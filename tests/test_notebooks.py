@@ -17,9 +17,16 @@ import yaml
 from helpers import ROOT, script
 
 from attnlib.evidence import claim, excused
-from attnlib.evidence.ledger import CLAIM_MIME, load_claims, stored_records, stored_values
+from attnlib.evidence.ledger import (
+    CLAIM_MIME,
+    VALUES_MIME,
+    load_claims,
+    stored_records,
+    stored_values,
+)
 
 stale = script("stale")
+told = script("chapters", "book/_ext")  # what chapters say of themselves
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
 chapters = pytest.mark.parametrize("chapter", CHAPTERS)
 
@@ -148,7 +155,7 @@ def test_every_chapter_is_a_pair_in_the_table_of_contents():
 @chapters
 def test_every_chapter_is_on_the_front_page_and_its_module_among_the_others(chapter):
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
-    assert f"\n:link: /notebooks/{chapter}\n" in index
+    assert f"\n[](../notebooks/{chapter}.ipynb)\n: " in index
     api = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     module = list(ROOT.glob(f"attnlib/{chapter}*"))  # a first look needs none
     assert (f"\n.. automodule:: attnlib.{chapter}\n" in api) == bool(module)
@@ -200,6 +207,103 @@ def test_numbers_in_prose_are_the_values_computed(chapter):
     entries = [entry for entry in load_claims().values() if entry["chapter"] == chapter]
     text = "\n\n".join([prose(chapter), *(entry["statement"] for entry in entries)])
     say(misquotations(text, values))
+
+
+# -- minutes and order -------------------------------------------------------------------------
+
+
+@chapters
+def test_every_chapter_says_how_long_it_takes(chapter):
+    if wrong := told.mistold(told.cells(chapter)):
+        pytest.fail(f"notebooks/{chapter}.md: {wrong}", pytrace=False)
+
+
+@chapters
+def test_every_exercise_says_how_long_it_takes(chapter):
+    exercises = re.findall(r"^:::+\{exercise\}.*\n(?::.*\n)*\n(.*)", prose(chapter), re.MULTILINE)
+    assert exercises
+    say(
+        f"notebooks/{chapter}.md: an exercise begins like *Easy, 10 minutes.*, not with {start!r}"
+        for start in exercises
+        if not told.EXERCISE.match(start)
+    )
+
+
+def test_no_chapter_comes_before_what_it_builds_on():
+    order = [chapter for part in told.parts().values() for chapter in part]
+    builds_on = {chapter: told.line(told.cells(chapter)).builds_on for chapter in order}
+    assert builds_on["scaling"] == ("softmax",)
+    say(told.misplaced(order, builds_on))
+
+
+@pytest.mark.parametrize(
+    ("builds_on", "complaint"),
+    [
+        ({"b": ("a",), "c": ("a", "b")}, ""),
+        ({"a": ("b",)}, "a builds on b, which must come before it"),
+        ({"a": ("b",), "b": ("a",)}, "a builds on b, which must come before it"),
+        ({"b": ("b",)}, "b builds on b"),
+        ({"b": ("x",)}, "b builds on x, which is no chapter"),
+    ],
+    ids=["right", "later", "circle", "itself", "unknown"],
+)
+def test_misplaced_chapters_are_found(builds_on, complaint):
+    found = list(told.misplaced(["a", "b", "c"], builds_on))
+    assert bool(found) == bool(complaint)
+    assert complaint in "".join(found)
+
+
+def text(source):
+    return {"cell_type": "markdown", "source": source}
+
+
+def ran(source, *kinds, **metadata):
+    outputs = [{"data": {kind: {"id": "made-up"}}} for kind in kinds]
+    return {"cell_type": "code", "source": source, "outputs": outputs, "metadata": metadata}
+
+
+SHORT_PROOF = ":::{prf:proof}\nIt is seen at once.\n:::"
+LONG_PROOF = ":::{prf:proof}\n" + "Here is the first of its sentences. " + "More. " * 200 + "\n:::"
+
+
+@pytest.mark.parametrize(
+    ("cells", "words", "formulas", "lines"),
+    [
+        ([text("# One two\n\nthree $x + y$, [five](a.ipynb) — 6<!-- six -->")], 6, 0, 0),
+        ([text("(eq)=\n$$\nx = 1\n$$ (eq-x)\n\n$$y$$\n\n![none](a.svg) {cite}`one2020`")], 1, 2, 0),
+        ([text(SHORT_PROOF), text(LONG_PROOF)], 5 + 7, 0, 0),
+        ([text("one\n\n## Exercises\n\nmore"), ran("a"), text("more\n\n## two")], 2, 0, 0),
+        ([text("## For the expert\n\nmore\n\n$$x$$"), ran("a = 1")], 0, 0, 0),
+        ([ran("a = 1\n\n# why\nb = 2"), text("one"), ran("c", CLAIM_MIME)], 1, 0, 3),
+        ([ran("prepared = 1"), text("(check-x)="), ran("c", CLAIM_MIME)], 0, 0, 0),
+        ([ran("import a"), ran("plot()", "image/png"), ran("state()", VALUES_MIME)], 0, 0, 0),
+        ([ran("a", tags=["hide-cell"]), ran("a", jupyter={"source_hidden": True})], 0, 0, 0),
+        ([ran("Math(a)", "text/latex"), ran("state()", VALUES_MIME, "text/plain")], 0, 1, 2),
+    ],
+    ids=["words", "formulas", "proofs", "exercises", "expert", "code", "preparation", "folded-code",
+         "hidden-code", "shown"],
+)  # fmt: skip
+def test_what_is_read_is_what_the_page_shows(cells, words, formulas, lines):
+    assert told.reading(cells) == (words, formulas, lines)
+
+
+def test_minutes_are_those_of_the_rule():
+    assert told.Reading(words=1800, formulas=10, lines=100).minutes == 30
+    assert told.Reading(words=1800, formulas=10, lines=101).minutes == 35  # 30.15
+    assert told.Reading(words=1800, formulas=20, lines=100).minutes == 35
+    assert told.Reading(words=1, formulas=0, lines=0).minutes == 5
+
+
+def test_a_line_that_is_wrong_or_missing_is_found():
+    exercise = "## Exercises\n\n*Hard, 20 minutes.* Why?\n\n*Easy, 2 minutes, with care.* How?"
+    right = "5 minutes, and 22 more for the exercises. You need [](a.ipynb) and [b](b.ipynb)."
+    assert told.line([text(right)]) == (5, 22, ("a", "b"))
+    assert told.mistold([text(right), text(exercise)]) is None
+    for wrong in ("", right.replace("22", "20"), right.replace("5", "10"), f"{right}\n\n{right}"):
+        assert "'5 minutes, and 22 more for" in told.mistold([text(wrong), text(exercise)])
+
+
+# -- what the other guards find ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from helpers import script
 
 import attnlib
 from attnlib.evidence.ledger import CLAIMS, load_claims, stored_records, stored_values
+
+told = script("chapters", "book/_ext")  # what chapters say of themselves
 
 pytestmark = pytest.mark.skipif(
     "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"
@@ -265,6 +268,69 @@ def test_every_page_has_a_description_and_says_its_version_and_licence():
         assert "MIT licence. Cite as:" in footer, name(path)
 
 
+# -- the front page ---------------------------------------------------------------------------
+
+ORDER = [chapter for part in told.parts().values() for chapter in part]
+LINES = {chapter: told.line(told.cells(chapter)) for chapter in ORDER}
+
+
+def front(selector):
+    return pages()[site() / "book" / "index.html"].select(selector)
+
+
+def leads_to_chapter(link):
+    return Path(urlsplit(link["href"]).path).stem
+
+
+def test_the_map_links_to_every_chapter_in_order_and_says_what_it_builds_on():
+    items = front(".chapter-map .plane > ol > li")
+    assert [leads_to_chapter(item.a) for item in items] == ORDER
+    names = {chapter: told.title(told.cells(chapter)) for chapter in ORDER}
+    for chapter, item in zip(ORDER, items, strict=True):
+        after = " and ".join(names[need] for need in LINES[chapter].builds_on)
+        hours = told.as_hours(LINES[chapter].minutes)
+        assert words(item) == f"{names[chapter]} {hours}" + f", builds on {after}" * bool(after)
+
+
+@pytest.mark.parametrize("kind", ["wide", "narrow"])
+def test_the_lines_of_the_map_are_the_links_of_the_chapters(kind):
+    drawn = [
+        tuple(re.sub("^(from|to)-", "", name) for name in path["class"][:2])
+        for path in front(f".chapter-map svg.{kind} path")
+    ]
+    wanted = [(need, chapter) for chapter in ORDER for need in LINES[chapter].builds_on]
+    assert sorted(drawn) == sorted(wanted)
+    assert len(set(drawn)) == len(drawn) > 15
+
+
+def test_routes_say_their_chapters_in_order_and_sum_their_minutes():
+    whole, *routes = front(".routes > .route")
+    assert len(routes) == 3
+    total = sum(line.minutes for line in LINES.values())
+    assert words(whole) == f"All of it {len(ORDER)} chapters, {told.as_hours(total)}"
+    for number, route in enumerate(routes, 1):
+        links = route.select("a[href*='notebooks/']")
+        chapters = [leads_to_chapter(link) for link in links]
+        assert chapters == [chapter for chapter in ORDER if chapter in chapters]
+        hours = told.as_hours(sum(LINES[chapter].minutes for chapter in chapters))
+        assert route.select_one(".minutes").text == f"{len(chapters)} chapters, {hours}"
+        lit = [leads_to_chapter(item.a) for item in front(f".plane li.on-{number}")]
+        assert lit == chapters
+        if number < 3:  # the third is for who knows the subject
+            assert {need for c in chapters for need in LINES[c].builds_on} <= set(chapters)
+
+
+def test_each_chapter_has_a_card_with_its_minutes_and_mostly_a_picture():
+    cards = front(".chapter-cards > li")
+    assert [leads_to_chapter(card.a) for card in cards] == ORDER
+    for chapter, card in zip(ORDER, cards, strict=True):
+        assert card.select_one(".card-title .minutes").text == told.as_hours(LINES[chapter].minutes)
+        assert 40 < len(words(card.select("p")[1])) < 140
+    pictures = [card.select_one(".thumbnail") for card in cards]
+    assert all(picture["aria-hidden"] == "true" for picture in pictures if picture)
+    assert sum(map(bool, pictures)) > 0.8 * len(cards)
+
+
 # -- the argument, and the evidence folded -----------------------------------------------------
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -382,6 +448,25 @@ def test_proofs_end_with_a_mark_and_long_ones_are_folded(chapter):
             assert re.search(r"[.:?!]$", first)
         else:
             assert len(words(proof)) < 2500
+
+
+@chapters
+def test_minutes_count_what_the_page_shows(chapter):
+    """The rule counts in the notebook. What it counts is what is open on the page."""
+    counted = told.reading(told.cells(chapter))
+    article = BeautifulSoup(str(chapter_page(chapter)), "html.parser")
+    unread = "details, svg, .headerlink, .toctree-wrapper, .prev-next-footer, #exercises, "
+    for tag in article.select(unread + "#for-the-expert, [class^=explore-]"):
+        tag.decompose()
+    code = [line for pre in article.select("div.cell_input pre") for line in pre.text.splitlines()]
+    assert counted.lines == sum(bool(line.strip()) for line in code)
+    assert counted.formulas == len(article.select("div.math"))
+    for tag in article.select("div.cell_input, div.cell_output pre, div.math"):
+        tag.decompose()
+    for formula in article.select("span.math"):
+        formula.replace_with("x")
+    seen = sum(any(map(str.isalnum, word)) for word in article.get_text().split())
+    assert 0.95 * seen < counted.words < 1.01 * seen  # verdicts, and captions from metadata
 
 
 def test_pages_are_light():
