@@ -76,7 +76,7 @@ function drawPlane(svg, width, doublings) {
 
 function drawSaturation(svg, said, [width, doublings]) {
   const narrow = isNarrow(svg);
-  svg.setAttribute("viewBox", narrow ? "0 0 290 572" : "0 0 570 282");
+  svg.setAttribute("viewBox", narrow ? "0 -4 290 576" : "0 -4 570 286");
   drawPlane(svg, width, doublings);
   // The row of the table that belongs to n, as a curve.
   const curve = shape(svg, "g", { transform: narrow ? "translate(34 296)" : "translate(312 4)" });
@@ -107,5 +107,5 @@ function drawSaturation(svg, said, [width, doublings]) {
 }
 
 document.querySelectorAll(".explore-scaling").forEach((root) => {
-  figure(root, "0 0 570 282", HEAD, drawSaturation);
+  figure(root, "0 -4 570 286", HEAD, drawSaturation);
 });

@@ -47,7 +47,8 @@ function drawValues(parent, [place, k, n], xs, { smooth, weight }) {
   curve("polyline", max, "kink");
   curve("polyline", xs.map((x) => [x, smoothMaximum(x, k, n).smooth]), "curve");
   // A piece of the tangent that stays within the plane.
-  const ends = [Math.max(FROM, place - 1, place - (smooth - LOW) / weight), Math.min(TO, place + 1)];
+  const ends = [Math.max(FROM, place - 1.5, place - (smooth - LOW) / weight),
+    Math.min(TO, place + 1.5)];
   curve("polyline", ends.map((x) => [x, smooth + weight * (x - place)]), "tangent");
   shape(parent, "line", { x1: along(0), x2: along(0), y1: above(0), y2: above(bound), class: "tangent",
     "data-part": "tie" });
