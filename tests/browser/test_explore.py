@@ -5,6 +5,7 @@ the sentence below it. What a check must notice is at the end: wrong figures, an
 """
 
 import contextlib
+import itertools
 import json
 import math
 import random
@@ -46,7 +47,8 @@ READ = """([selector, settings]) => {
       const size = node.getAttribute("font-size") * svg.getScreenCTM().a;
       const within = left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1
         && bottom <= box.bottom + 1;
-      return [node.textContent, size, within];
+      return { text: node.textContent, size, within, left, right, top, bottom,
+        moves: node.classList.contains("query-name") };
     });
     return {
       values: inputs.map((input) => Number(input.value)),
@@ -72,7 +74,7 @@ class Seen(NamedTuple):
     outputs: list[str]  # the numbers beside them
     said: str
     parts: dict[str, list[dict[str, str]]]  # of the drawing: attributes and text
-    texts: list[tuple[str, float, bool]]  # label, height in pixels, all there?
+    texts: list[dict]  # each label, where it stands and how large it is
 
     def text(self, part: str) -> list[str]:
         return [p["text"] for p in self.parts[part]]
@@ -348,9 +350,13 @@ PAGES = list(dict.fromkeys(figure.page for figure in FIGURES.values()))
 shown = pytest.mark.parametrize("view", [(p, 1280) for p in PAGES], indirect=True, ids=PAGES)
 
 
+UNFOLD = "document.querySelectorAll('article details').forEach((d) => { d.open = true; })"
+
+
 def on(view):
     """The figures of a page, with the page."""
     path, _, page = view
+    page.evaluate(UNFOLD)
     return [(figure, page) for figure in FIGURES.values() if figure.page == path]
 
 
@@ -364,6 +370,13 @@ def test_numbers_are_those_of_the_package(view):
             figure.check(seen)
 
 
+def overlap(a, b):
+    """Lines of text are taller than their letters, by a quarter at least."""
+    along = min(a["bottom"], b["bottom"]) - max(a["top"], b["top"])
+    across = min(a["right"], b["right"]) - max(a["left"], b["left"])
+    return across > 0 and along > a["size"] / 4
+
+
 @shown
 @pytest.mark.parametrize("width", [375, 1280])
 def test_labels_can_be_read(view, width):
@@ -374,7 +387,12 @@ def test_labels_can_be_read(view, width):
         assert narrow == (width == 375)
         for seen in figure.see(page, figure.settings(page)):
             figure.check(seen)
-            assert [text for text in seen.texts if text[1] < 9 or not text[2]] == [], seen.values
+            small = [text for text in seen.texts if text["size"] < 9 or not text["within"]]
+            assert small == [], seen.values
+            still = [text for text in seen.texts if not text["moves"]]
+            touching = [(a["text"], b["text"]) for a, b in itertools.combinations(still, 2)
+                        if overlap(a, b)]  # fmt: skip
+            assert touching == [], seen.values
 
 
 @shown
@@ -407,6 +425,7 @@ def presses(page, slider, said):
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
 def test_without_scripts_a_sentence_says_where_the_figure_starts(visit, chromium, figure):
     page = visit(figure.page, java_script_enabled=False)
+    page.evaluate(UNFOLD)
     root = page.locator(figure.selector)
     assert root.is_visible()
     words = root.text_content()
