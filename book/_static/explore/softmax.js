@@ -12,12 +12,14 @@ function short(x) {
 
 // Three bars from x on, with what stands above and below each.
 function drawWeights(parent, x, y, above, below) {
+  const wide = below.some((text) => text.length > 7);  // then the middle one goes lower
   y.forEach((p, i) => {
     const left = x + 62 * i;
     shape(parent, "rect", { x: left, y: 150 - 120 * p, width: 44, height: 120 * p, class: "bar",
       "data-part": "bar" });
     shape(parent, "text", { ...LABEL, x: left + 22, y: 143 - 120 * p, "data-part": "weight" }, above[i]);
-    shape(parent, "text", { ...LABEL, x: left + 22, y: 168, "data-part": "logit" }, below[i]);
+    shape(parent, "text", { ...LABEL, x: left + 22, y: wide && i === 1 ? 184 : 168,
+      "data-part": "logit" }, below[i]);
   });
   shape(parent, "line", { x1: x - 10, x2: x + 180, y1: 150, y2: 150, stroke: "currentColor" });
 }
@@ -28,7 +30,7 @@ function drawShift(svg, said, [z1, z2, z3, shift, beta]) {
   rows.forEach((row, i) => {
     const x = 20 + 210 * i;
     drawWeights(svg, x, softmax(row), weights[i], row.map(short));
-    shape(svg, "text", { ...LABEL, x: x + 84, y: 190, "font-style": "italic" },
+    shape(svg, "text", { ...LABEL, x: x + 84, y: 204, "font-style": "italic" },
       i === 0 ? "logits β(z + c)" : "logits βz");
   });
   said.textContent = rows.map((row, i) => `Softmax of ${row.map(short).join(", ")} `
@@ -36,7 +38,7 @@ function drawShift(svg, said, [z1, z2, z3, shift, beta]) {
 }
 
 document.querySelectorAll(".explore-softmax").forEach((root) => {
-  figure(root, "0 0 420 198", [...LOGITS, SHIFT, FACTOR], drawShift);
+  figure(root, "0 0 420 212", [...LOGITS, SHIFT, FACTOR], drawShift);
 });
 
 // -- the weights of βz, their Jacobian and its largest eigenvalue --------------------------------
