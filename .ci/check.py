@@ -117,7 +117,7 @@ def in_a_browser() -> list[list[Step]]:
                 "make test-browser CHROMIUM=/path/to/chromium, or that of Chrome"
             )
         os.environ["CHROMIUM"] = found
-    return [[Step("site", BUILD)], [Step("browser", f"{PYTEST} tests/browser")]]
+    return [[Step("site", BUILD)], [Step("browser", f"{PYTEST} tests/browser {TWO_WORKERS}")]]
 
 
 def topics() -> list[str]:

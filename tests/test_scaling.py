@@ -208,7 +208,7 @@ def test_entropy_has_a_gradient_where_weights_underflow():
 
 def drawn_table():
     """What the figure of the chapter draws: E p_max for 2, 4, … 2¹⁹ keys, d_k = 1, √2, 2, … 256."""
-    script = Path(__file__).parents[1] / "book" / "_static" / "explore.js"
+    script = Path(__file__).parents[1] / "book" / "_static" / "explore" / "scaling.js"
     rows = re.search(r"LARGEST = `\n(.*?)\n`", script.read_text(encoding="utf-8"), re.DOTALL)[1]
     return np.array([[int(x) / 1000 for x in row.split()] for row in rows.splitlines()])
 

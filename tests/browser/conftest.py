@@ -82,8 +82,9 @@ class Visits:
         page.on("response", functools.partial(weigh, page))
         page.set_default_timeout(120_000)  # ms: the machine may be busy
         page.goto(base + path, wait_until="load")
-        page.wait_for_function(SET)
-        page.wait_for_timeout(300)
+        if options.get("java_script_enabled", True):
+            page.wait_for_function(SET)
+            page.wait_for_timeout(300)
         return page
 
     def close(self):

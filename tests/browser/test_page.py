@@ -1,6 +1,9 @@
 """What a browser shows of the site: folds, previews, formulas, figures, focus, weight, access."""
 
 import itertools
+import os
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -174,6 +177,55 @@ def test_code_that_goes_on_beyond_the_edge_can_be_scrolled(visit):
         assert shades.startswith("local, local, scroll, scroll")
 
 
+# -- ledger and search -------------------------------------------------------------------------
+
+
+def test_the_ledger_is_filtered_as_one_types(visit):
+    page = visit("book/claims.html")
+    left, words = page.locator("details.claim:visible"), page.get_by_label("words")
+    status = page.locator(".ledger-filter [role=status]")
+    total = left.count()
+    words.press_sequentially("softmax jacobian")
+    some = left.count()
+    assert 0 < some < total
+    assert status.text_content() == f"{some} of {total} claims"
+    assert all("jacobian" in text.lower() for text in left.all_text_contents())
+    words.fill("")
+    page.get_by_label("verdict").select_option("refuted")
+    assert 0 < left.count() < total
+    assert set(left.locator("summary .verdict").all_text_contents()) == {"refuted"}
+    page.get_by_label("verdict").select_option("all")
+    page.get_by_label("chapter").select_option(index=1)
+    assert 0 < left.count() < total
+    assert page.locator("section:visible:has(> details.claim)").count() == 1
+    words.fill("no claim says this")
+    assert left.count() == 0
+    # An address leads to its entry all the same.
+    page.evaluate("location.hash = 'claim-softmax-lipschitz'")
+    page.wait_for_timeout(200)
+    assert is_open(page, "#claim-softmax-lipschitz")
+    assert left.count() == total
+
+
+def test_an_address_in_the_ledger_opens_its_entry(visit):
+    page = visit("book/claims.html#claim-softmax-lipschitz")
+    assert is_open(page, "#claim-softmax-lipschitz")
+    assert count(page, "details.claim[open]") == 1
+
+
+@pytest.mark.parametrize("query", ["softmax-lipschitz", "梯度", "rope", "kv cache"])
+def test_search_finds_it_and_quotes_prose(visit, query):
+    page = visit(f"search.html?q={quote(query)}")
+    hits = page.locator("#search-results li")
+    hits.first.wait_for()
+    page.wait_for_function("document.querySelector('#search-results .context')")
+    if query == "softmax-lipschitz":
+        assert hits.first.locator("a").get_attribute("href").endswith("#claim-softmax-lipschitz")
+    for text in page.locator("#search-results .context").all_text_contents():
+        assert not {"\\", "$"} & set(text)
+        assert "import " not in text
+
+
 # -- formulas and figures ----------------------------------------------------------------------
 
 
@@ -250,17 +302,6 @@ def test_weight(view):
 
 
 @views
-def test_axe_finds_nothing(view):
-    """Light where it is wide, dark where it is narrow: colours do not depend on the width."""
-    _, width, page = view
-    theme = "light" if width > 500 else "dark"
-    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
-    page.wait_for_timeout(300)
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], [n["html"][:150] for n in v["nodes"]][:5]) for v in found] == []
-
-
-@views
 def test_no_formula_is_cut_and_the_page_does_not_scroll_sideways(view):
     _, width, page = view
     page.evaluate("document.querySelectorAll('article details').forEach((d) => { d.open = true; })")
@@ -271,3 +312,84 @@ def test_no_formula_is_cut_and_the_page_does_not_scroll_sideways(view):
     if width == 1280:
         assert count(page, "article .scrolls") == 0
     assert count(page, "article mjx-container[tabindex]:not(.scrolls)") == 0
+
+
+# -- every page of the site --------------------------------------------------------------------
+
+
+def built():
+    """All pages but those that only send the reader on."""
+    root = Path(os.environ["ATTNLIB_SITE"])
+    for path in sorted(root.rglob("*.html")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith("_static/") and 'http-equiv="refresh"' not in path.read_text(
+            "utf-8"
+        ):
+            yield name
+
+
+every_page = pytest.mark.parametrize("path", list(built()))
+
+# What has a frame or a ground of its own, and nothing in it; a cell of a table may be empty.
+EMPTY_BOXES = """
+[...document.querySelectorAll("article *")].filter((node) => {
+  if (node.closest("td, mjx-container, svg") || node.matches("img, input, hr")) return false;
+  const { width, height } = node.getBoundingClientRect(), style = getComputedStyle(node);
+  return width > 4 && height > 4 && node.checkVisibility({ visibilityProperty: true })
+    && (style.backgroundColor !== "rgba(0, 0, 0, 0)" || parseFloat(style.borderBottomWidth) > 0)
+    && !node.innerText.trim() && !node.querySelector("img, svg, input, mjx-container");
+}).map((node) => node.outerHTML.slice(0, 150))
+"""
+# Most of a page is code in folds, at which axe does not look, and the strokes of formulas, which
+# have the colour of their paragraph. It is many times as quick without them. A formula can be all
+# that heads a column: there it stays.
+LESS = """
+document.querySelectorAll("article details:not([open]) > :not(summary)").forEach((n) => n.remove());
+document.querySelectorAll("article mjx-container:not(th *)").forEach((n) => n.replaceChildren());
+"""
+
+
+def violations(page, theme):
+    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+    page.wait_for_timeout(200)
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], [node["html"][:150] for node in v["nodes"]][:5]) for v in found]
+
+
+@every_page
+def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
+    """Light where it is wide, dark where it is narrow: colours do not depend on the width."""
+    page = visit(path, reduced_motion="reduce")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(EMPTY_BOXES) == []
+    for_paper = page.locator("article .fold:is(.proof-rest, .solution, .expert)")
+    assert for_paper.evaluate_all("(all) => all.every((fold) => fold.open)")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    page.evaluate(LESS)
+    assert violations(page, "light") == []
+    page.set_viewport_size({"width": 375, "height": 800})
+    assert violations(page, "dark") == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_where_all_is_open_either(visit, theme):
+    page = visit("notebooks/first_look.html", reduced_motion="reduce")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert violations(page, theme) == []
+
+
+@every_page
+def test_without_scripts_all_of_a_page_can_be_read(visit, path):
+    page = visit(path, java_script_enabled=False)
+    assert len(page.locator("main").inner_text()) > (100 if path == "search.html" else 200)
+    hidden = "(all) => all.filter((n) => !n.checkVisibility({ visibilityProperty: true })).length"
+    verdicts = page.locator("article .verdict:not(details:not([open]) > :not(summary) *)")
+    assert verdicts.evaluate_all(hidden) == 0
+    # From the outside in: a fold can lie in another.
+    summaries = page.locator("article details > summary")
+    summaries.evaluate_all("(all) => all.forEach((n) => n.parentElement.open || n.click())")
+    inside = page.locator("article details > summary + *, article details > summary + * .verdict")
+    assert inside.count() >= summaries.count()
+    assert inside.evaluate_all(hidden) == 0
