@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from attnlib.scaling import expected_saturation
 from attnlib.smooth_max import smooth_max
 from attnlib.softmax import softmax_jacobian
-from attnlib.transformer import attention
+from attnlib.transformer import attention, smoothed_cross_entropy
 
 SCRIPTS = Path(__file__).parents[2] / "book" / "_static" / "explore"
 RANDOM = 20  # settings of each figure, its ends not counted
@@ -334,6 +335,41 @@ def reading(seen: Seen, part: str, axis: str, which: slice, raised=0):
     return lambda place: read[0] + scale * (place - places[0])
 
 
+def smoothed(leads, eps, K):
+    logits = F.pad(f64(leads)[:, None], (0, int(K) - 1))
+    target = torch.zeros(len(leads), dtype=torch.int64)
+    return smoothed_cross_entropy(logits, target, eps).numpy()
+
+
+def check_training(seen: Seen) -> None:
+    eps, K = seen.values
+    along = reading(seen, "tick-x", "x", slice(0, 6))
+    above = reading(seen, "tick-y", "y", slice(0, 6), raised=4)
+    for part, share in (("plain", 0.0), ("smoothed", eps)):
+        curve = seen.points(part)
+        leads = along(curve[:, 0])
+        assert [leads[0], leads[-1]] == pytest.approx([0, 10])
+        same(above(curve[:, 1]), smoothed(leads, share, K))
+    if eps == 0:
+        assert seen.said == (
+            f"{K:g} classes, no smoothing: the loss falls for ever, and no lead is the best."
+        )
+        assert "best" not in seen.parts
+        return
+    # The least loss is where softmax gives what the target asks for.
+    right = f64(1 - eps + eps / K)
+    best = float(torch.log(right) - math.log(eps / K))
+    same(along(seen.number("best", "cx")), [best])
+    same(above(seen.number("best", "cy")), smoothed([best], eps, K))
+    lead, p = re.fullmatch(
+        rf"{K:g} classes, ε = {eps:.2f}: the best lead is (.*)\. "
+        r"The right class then has the probability (.*)\.",
+        seen.said,
+    ).groups()
+    shows([lead], [best], digits=2)
+    shows([p], torch.softmax(F.pad(f64([best]), (0, int(K) - 1)), 0)[0], digits=3)
+
+
 FIGURES = {
     "landing": Figure("book/index.html", ".explore-landing", check_landing, "index"),
     "first_look": Figure(
@@ -345,6 +381,7 @@ FIGURES = {
     "smooth_max": Figure(
         "notebooks/smooth_max.html", ".explore-smooth-max", check_smooth_max, "smooth_max"
     ),
+    "training": Figure("notebooks/training.html", ".explore-training", check_training, "training"),
 }
 
 # A page is visited once for all that is tried on its figures there.
@@ -526,6 +563,10 @@ WRONG = {
     "a secant beside the point": ("smooth_max", "smooth + weight *", "smooth + 0.01 + weight *"),
     "a scale that is not its own": (
         "smooth_max", "180 - 150 * weight", "180 - 140 * weight ** 1.01"),
+    "ε for the wrong classes alone": ("training", "1 - eps + eps / K) *", "1 - eps) *"),
+    "the best lead without the 1": ("training", "Math.log(1 + K", "Math.log(K"),
+    "ε/K counted twice": ("training", "- eps + eps / K;", "- eps;"),
+    "no smoothing drawn": ("training", "line(0)", "line(eps)"),
 }  # fmt: skip
 
 

@@ -20,10 +20,10 @@ function drawLoss(svg, said, [eps, K]) {
   shape(plot, "line", { x1: 0, x2: width, y1: height, y2: height, class: "axis" });
   shape(plot, "line", { x1: 0, x2: 0, y1: 0, y2: height, class: "axis" });
   [0, 2, 4, 6, 8, 10].forEach((x) => {
-    shape(plot, "text", { ...LABEL, x: right(x), y: height + 17 }, x);
+    shape(plot, "text", { ...LABEL, x: right(x), y: height + 17, "data-part": "tick-x" }, x);
   });
   [0, 1, 2, 3, 4, 5].forEach((x) => {
-    shape(plot, "text", { ...LABEL, x: -10, y: up(x) + 4 }, x);
+    shape(plot, "text", { ...LABEL, x: -10, y: up(x) + 4, "data-part": "tick-y" }, x);
   });
   shape(plot, "text", { ...LABEL, x: width / 2, y: height + 36, "font-style": "italic" },
     narrow ? "lead" : "lead of the right logit over the others");
