@@ -15,6 +15,7 @@ import os
 import re
 import symtable
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -103,13 +104,14 @@ def run(path: Path) -> list[str]:
 def main(topic: str) -> None:
     path = ROOT / "notebooks" / f"{topic}.md"
     sys.path.insert(0, str(ROOT))
-    os.chdir(path.parent)  # as Jupyter does
     os.environ["MPLBACKEND"] = "agg"
     import matplotlib.pyplot as plt
 
     plt.show = lambda: plt.close("all")
     try:
-        left_out = run(path)
+        # As one who has downloaded the chapter runs it: nothing lies beside it.
+        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+            left_out = run(path)
     except Exception as error:
         # From the chapter on: how it came to be run is of no interest.
         frames = traceback.walk_tb(error.__traceback__)

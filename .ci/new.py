@@ -24,6 +24,7 @@ def new_files(topic: str) -> dict[str, str]:
     where = {
         "TOPIC.md": f"notebooks/{topic}.md",
         "TOPIC.py": f"attnlib/{topic}.py",
+        "TOPIC_page.md": f"book/api/{topic}.md",
         "test_TOPIC.py": f"tests/test_{topic}.py",
     }
     return {path: filled(TEMPLATES / name, topic) for name, path in where.items()}
@@ -54,9 +55,6 @@ def new_entries(topic: str) -> dict[str, str]:
   says: null
   statement: A row without its mean sums to 0, and does not change when a constant is added to it.
 """
-    module = (
-        f"## attnlib.{topic}\n\n```{{eval-rst}}\n.. automodule:: attnlib.{topic}\n   :members:\n```"
-    )
     card = f"""
 [](../notebooks/{topic}.ipynb)
 : What the chapter is about, in one sentence that a reader could have asked for.
@@ -67,7 +65,6 @@ def new_entries(topic: str) -> dict[str, str]:
         "_toc.yml": put("_toc.yml", f"      - file: notebooks/{topic}.ipynb\n",
                         before=r"^  - caption: Reference$"),
         "book/index.md": put("book/index.md", card, before=r"^::::$(?![\s\S]*^::::$)"),
-        "book/api.md": put("book/api.md", module + "\n\n", before=r"^## attnlib\.evidence"),
         "attnlib/__init__.py": put(
             "attnlib/__init__.py", f"    from attnlib import {topic} as {topic}\n",
             before=r"^else:",

@@ -4,7 +4,6 @@ import math
 import re
 from collections import Counter
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +44,7 @@ from attnlib.knowledge.generate import SENTENCES, TEMPLATES
 from attnlib.knowledge.hints import asked_name
 from attnlib.knowledge.params import to_bytes
 from attnlib.positions import rotary
+from attnlib.studies.record import RECORDED
 
 variants = pytest.mark.parametrize("attention", VARIANTS)
 BATCH, N, BLOCK, LAYERS, HEADS, WIDTH, VOCAB = 2, 5, 9, 3, 3, 12, 13
@@ -220,7 +220,7 @@ def test_a_seed_fixes_a_new_model_and_leaves_the_random_stream_alone():
 
 # -- stored parameters and seeds keep their meaning, to the last bit -----------------------------
 
-STORED = Path(__file__).parents[1] / "notebooks" / "knowledge-study"
+STORED = RECORDED / "knowledge-study"
 
 
 def operations(model, idx):

@@ -153,12 +153,9 @@ def test_every_chapter_is_a_pair_in_the_table_of_contents():
 
 
 @chapters
-def test_every_chapter_is_on_the_front_page_and_its_module_among_the_others(chapter):
+def test_every_chapter_is_on_the_front_page(chapter):
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     assert f"\n[](../notebooks/{chapter}.ipynb)\n: " in index
-    api = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    module = list(ROOT.glob(f"attnlib/{chapter}*"))  # a first look needs none
-    assert (f"\n.. automodule:: attnlib.{chapter}\n" in api) == bool(module)
 
 
 @chapters

@@ -176,10 +176,56 @@ def test_an_old_address_of_a_page_leads_to_the_new_one(old, new):
     assert pages()[site() / "notebooks" / f"{new}.html"].find("h1")
 
 
-@pytest.mark.parametrize(("old", "new"), OLD_ANCHORS.items(), ids=OLD_ANCHORS)
-def test_an_old_anchor_of_the_package_stands_on_the_new_entry(old, new):
-    api = pages()[site() / "book" / "api.html"]
-    assert [anchor.parent.get("id") for anchor in api.find_all(id=old)] == [new]
+# The entries of today stood on one page once.
+MOVED_ANCHORS = OLD_ANCHORS | {
+    anchor: anchor
+    for anchor in ("module-attnlib.softmax", "attnlib.softmax.softmax_vjp",
+                   "attnlib.evidence.block.Claim.agrees", "attnlib.pruning.task.draw")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED_ANCHORS.items(), ids=MOVED_ANCHORS)
+def test_an_old_anchor_of_the_package_leads_to_the_entry(old, new):
+    """It stands on a link of the index, and on the entry itself in the page that this names."""
+    (link,) = {tag.find_parent("a") or tag for tag in index_of_package().find_all(id=old)}
+    assert link.name == "a"
+    page = pages()[site() / "book" / urlsplit(link["href"]).path]
+    places = page.find_all(id=old)
+    assert [p["id"] if old == new else p.parent.get("id") for p in places] == [new]
+
+
+def index_of_package():
+    return pages()[site() / "book" / "api.html"].select_one("dl.module-index")
+
+
+def test_the_index_of_the_package_is_read_without_a_script():
+    """One line for each module, with its chapter and links to all that it offers."""
+    modules = [tag.text.strip() for tag in index_of_package().find_all("dt")]
+    assert modules[0] == "attnlib.softmax"
+    assert modules.count("attnlib.two_heads") == 1
+    entries = index_of_package().find_all("dd")
+    assert all(len(words(entry.p)) > 40 for entry in entries)
+    said = dict(zip(modules, entries, strict=True))["attnlib.softmax"]
+    assert said.p.a["href"] == "../notebooks/softmax.html"
+    assert {f"softmax.{a.text}" for a in said.select(".entries a")} == {
+        f"softmax.{name}" for name in attnlib.softmax.__all__}  # fmt: skip
+
+
+def test_what_a_docstring_says_of_claims_leads_to_the_ledger():
+    page = pages()[site() / "book/api/softmax.html"]
+    function = page.find(id="attnlib.softmax.jacobian_norm_bounds").parent
+    links = {a.text: a["href"] for a in function.dd.find_all("a", href=True)}
+    assert links["softmax-lipschitz"] == "../claims.html#claim-softmax-lipschitz"
+    source = function.dt.find("a", string=re.compile("source")) or function.dt.select_one(
+        "a:has(.viewcode-link)")  # fmt: skip
+    code = pages()[(site() / "book/api" / urlsplit(source["href"]).path).resolve()]
+    assert "def jacobian_norm_bounds" in code.find(id="jacobian_norm_bounds").text
+    listed = {a.text for a in page.select(".claims-of-chapter a")}
+    assert listed == {id for id, claim in load_claims().items() if claim["chapter"] == "softmax"}
+
+
+def test_pages_of_source_are_not_searched():
+    assert [doc for doc in index()["docnames"] if "_modules" in doc] == []
 
 
 def test_every_claim_is_in_the_ledger_and_links_to_its_check():
@@ -448,6 +494,21 @@ def test_proofs_end_with_a_mark_and_long_ones_are_folded(chapter):
             assert re.search(r"[.:?!]$", first)
         else:
             assert len(words(proof)) < 2500
+
+
+@chapters
+def test_the_first_use_of_a_term_links_to_the_glossary(chapter):
+    """Once for each term, in running text, and with what it means at hand."""
+    article = chapter_page(chapter)
+    links = article.select("a.term")
+    assert 0 < len(links) < 40
+    targets = [link["href"] for link in links]
+    assert len(set(targets)) == len(targets)
+    assert [
+        a for a in links if a.find_parent(["h1", "h2", "h3", "h4", "figcaption", "table"])
+    ] == []
+    shown = {template["data-for"] for template in article.find_all("template")}
+    assert set(targets) <= shown
 
 
 @chapters

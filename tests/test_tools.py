@@ -236,7 +236,7 @@ def test_a_topic_that_does_not_run_leaves_nothing_behind(tree):
     ("name", "message"),
     [
         ("softmax", "taken by notebooks/softmax.md attnlib/softmax.py"),
-        ("evidence", "taken by attnlib/evidence tests/evidence"),
+        ("evidence", "taken by book/api/evidence.md attnlib/evidence tests/evidence"),
         *((name, f"{name} is a module already") for name in ("torch", "statistics", "attnlib")),
         *((name, "one word is needed") for name in ("Masks", "my-masks", "2d", "", "_x", "class")),
     ],

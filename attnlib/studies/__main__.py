@@ -20,7 +20,7 @@ def cli() -> None:
 
 @cli.command("pruning")
 @click.option("--seeds", type=int, default=10, help="How many, from 0 on.")
-@click.option("--file", type=PATH, default=Path("notebooks/pruning-study.json"))
+@click.option("--file", type=PATH, default=Path("pruning-study.json"))
 @click.option("--models", type=PATH, default=Path("_build/pruning"),
               help="Where trained parameters are kept.")  # fmt: skip
 def pruning_(seeds: int, file: Path, models: Path) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 
 from attnlib._files import require_writable, write_atomically
 
-__all__ = ["Form", "Recorder", "read_study", "versions"]
+__all__ = ["RECORDED", "Form", "Recorder", "read_study", "versions"]
+
+#: The studies of the book. They come with the package, so a chapter finds them wherever it runs.
+#:
+#: :meta hide-value:
+RECORDED = Path(__file__).with_name("recorded")
 
 
 @dataclass(frozen=True)

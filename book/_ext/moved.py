@@ -1,7 +1,8 @@
-"""Old anchors of the page on the package: links from before names changed still lead there.
+"""Old anchors of entries of the package: links from before names changed still lead there.
 
 Each stands on the entry that has the name now. Where nothing has it any more, it stands on what
-held it: the class, or the module.
+held it: the class, or the module. All of them, and those of today, stand on the index of modules
+as well, which was once the page of all entries; moved.js leads on from there.
 """
 
 from docutils import nodes
@@ -9,7 +10,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-PAGE = "book/api"
+PAGES = "book/api/"
 # Old module: its new name, and the entries it had.
 MODULES = {
     "encoders": ("layer_costs", "multiply_adds path_length sequential_depth"),
@@ -57,20 +58,38 @@ def moved() -> dict[str, str]:
     return anchors | {f"attnlib.{old}": f"attnlib.{new}" for old, new in ENTRIES.items()}
 
 
-def add_anchors(app, doctree):
-    if app.env.docname != PAGE:
-        return
-    places = {id: node for node in doctree.findall(nodes.Element) for id in node.get("ids", ())}
+def old_anchors(names) -> dict[str, str]:
+    """The old anchors whose place is among these names of entries and modules."""
+    found = {}
     for old, new in moved().items():
-        wanted = new
-        while new and new not in places and f"module-{new}" not in places:
+        while new and new not in names:
             new = new.rpartition(".")[0]
         if new:
-            places.get(new, places.get(f"module-{new}"))["ids"].append(old)
-        else:
-            logger.warning("moved: the old anchor %s finds nothing like %s", old, wanted)
+            found[old] = new
+    return found
+
+
+def add_anchors(app, doctree):
+    if not app.env.docname.startswith(PAGES):
+        return
+    places = {
+        id.removeprefix("module-"): node
+        for node in doctree.findall(nodes.Element)
+        for id in node.get("ids", ())
+        if id.removeprefix("module-").startswith("attnlib.")
+    }
+    for old, new in old_anchors(places).items():
+        places[new]["ids"].append(old)
+
+
+def warn_of_lost(app, env):
+    """An old anchor that no page has."""
+    known = env.domains["py"].objects
+    for old in sorted(moved().keys() - old_anchors(known).keys()):
+        logger.warning("moved: no page has a place for the old anchor %s", old)
 
 
 def setup(app):
     app.connect("doctree-read", add_anchors)
+    app.connect("env-check-consistency", warn_of_lost)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 LINK = re.compile(r'<a [^>]*?href="([^":#]+\.html)#([^"]+)"')
-# What is worth a preview, by its address: claims, what is numbered, works cited.
-SHOWN = re.compile(r"(claim|thm|cor|prop|lem|def|ex|equation|fig)-|id\d+$")
+# What is worth a preview, by its address: claims, what is numbered, terms, works cited.
+SHOWN = re.compile(r"(claim|thm|cor|prop|lem|def|ex|equation|fig|term)-|id\d+$")
 OLD = re.compile(r"<template data-for=.*?</template>\n", re.DOTALL)  # of the last build
 MATHJAX = "mathjax/startup.js"  # only pages with formulas of their own load it
 TAG = re.compile(r"<(/?)(\w+)")
@@ -50,7 +50,10 @@ def excerpt(html: str, id: str) -> str:
         start = html.rindex("<section", 0, start)
     if html.startswith("<details", start):  # an entry of the ledger: its line
         start = html.index("<summary", start)
-    found = html[start : end_of_element(html, start)].partition("<details")[0]
+    end = end_of_element(html, start)
+    if html.startswith("<dt", start):  # a term: with what it means
+        end = end_of_element(html, html.index("<dd", end))
+    found = html[start:end].partition("<details")[0]
     found = found.replace("<summary", "<div").replace("</summary>", "</div>")
     found = re.sub(r"</?(?:a|section)\b[^>]*>", "", found.replace("¶", "").replace("#</a>", ""))
     return re.sub(r' id="[^"]*"', "", found)

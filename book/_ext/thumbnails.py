@@ -8,7 +8,6 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,9 +15,9 @@ from torch import Tensor
 from attnlib import entropy, positions, smooth_max, transformer, two_heads
 from attnlib.bilinear import bilinear_gradient, unidentifiable
 from attnlib.layer_costs import Convolution, Recurrent, Restricted, SelfAttention
+from attnlib.studies.record import RECORDED
 from attnlib.synthesizer import SynthesizerAttention
 
-ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT, EDGE = 120, 80, 5
 DRAWN: dict[str, Callable[[], str]] = {}
 
@@ -41,11 +40,8 @@ def of(chapter: str):
 
 
 def recorded(study: str):
-    """What a study has recorded, beside the chapters or in the package."""
-    found = next(
-        path for folder in ("attnlib", "notebooks") for path in (ROOT / folder).rglob(study)
-    )
-    return json.loads(found.read_text(encoding="utf-8"))
+    """What a study has recorded."""
+    return json.loads((RECORDED / study).read_text(encoding="utf-8"))
 
 
 # -- shapes ------------------------------------------------------------------------------------

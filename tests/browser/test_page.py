@@ -9,6 +9,8 @@ PAGES = [
     "book/index.html",
     "book/claims.html",
     "book/evidence.html",
+    "book/api/softmax.html",
+    "_modules/attnlib/softmax.html",
     "notebooks/softmax.html",
     "notebooks/ordering.html",
 ]
@@ -118,6 +120,7 @@ LINKS = {
     "a[href^='#equation-']:not(.headerlink)": "(",
     "a[href$='#claim-softmax-vanish']": "corrected",  # from its card
     "a[href*='references.html#']": "[",  # from another page
+    "a.term[href$='#term-one-hot']": "one entry 1 and the rest 0",
 }
 
 
@@ -144,6 +147,31 @@ def test_the_keyboard_shows_previews_too(visit):
     assert link.get_attribute("aria-describedby") == "preview"
     page.keyboard.press("Tab")
     page.locator(".preview").wait_for(state="hidden")
+
+
+# -- the package -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old", ["attnlib.softmax.softmax_vjp", "attnlib.checks.Claim.agrees"])
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_an_old_address_of_an_entry_leads_on_to_it(visit, address, site, scheme, old):
+    page = visit("book/api.html", base=address if scheme == "http" else site.as_uri() + "/")
+    page.evaluate("(hash) => { location.hash = hash; }", old)
+    page.wait_for_url(f"**/book/api/*.html#{old}")
+    top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", old)
+    assert 0 <= top < 300
+
+
+def test_code_that_goes_on_beyond_the_edge_can_be_scrolled(visit):
+    page = visit("book/api/softmax.html", width=375)
+    cut = page.locator(".doctest pre").evaluate_all(
+        "(all) => all.filter((pre) => pre.scrollWidth > pre.clientWidth + 1).map((pre) => "
+        "[getComputedStyle(pre).overflowX, getComputedStyle(pre).backgroundAttachment])"
+    )
+    assert cut
+    for overflow, shades in cut:
+        assert overflow == "auto"
+        assert shades.startswith("local, local, scroll, scroll")
 
 
 # -- formulas and figures ----------------------------------------------------------------------

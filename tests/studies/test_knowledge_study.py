@@ -26,7 +26,7 @@ from attnlib.knowledge import (
 from attnlib.studies.__main__ import cli
 from attnlib.studies.knowledge import FORM, first_jobs, second_jobs, third_jobs
 from attnlib.studies.knowledge_job import OPENINGS, Job, Options, completed, forget, run_job
-from attnlib.studies.record import read_study
+from attnlib.studies.record import RECORDED, read_study
 
 call, refused = functools.partial(helpers.call, cli), functools.partial(helpers.error_of, cli)
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
@@ -172,7 +172,7 @@ def test_schedules():
 
 def test_the_recorded_study_is_one_that_the_command_makes():
     """Its jobs are those of its options, and each of its shares is the one counted."""
-    folder = Path(__file__).parents[2] / "notebooks" / "knowledge-study"
+    folder = RECORDED / "knowledge-study"
     record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert read_study(folder / "study.json", FORM) == record
     options, jobs = Options(**record["options"]), record["jobs"]

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from attnlib.pruning import Pruning, gate_heads, head_scores, task
 from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
 from attnlib.studies.__main__ import cli
+from attnlib.studies.record import RECORDED
 
 # Every test here trains, or waits for what is trained.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double_by_default")]
@@ -201,7 +201,7 @@ def test_seeds_of_the_command(tmp_path, seeds):
 def test_the_recorded_study_is_what_the_command_writes(tmp_path, monkeypatch):
     """Byte for byte; a study with other settings or other runs is refused."""
     monkeypatch.setattr(recorded, "SETTINGS", recorded.Settings())
-    path = Path(__file__).parents[2] / "notebooks" / "pruning-study.json"
+    path = RECORDED / "pruning-study.json"
     found = recorded.load_study(path)
     copy = tmp_path / "copy.json"
     copy.write_bytes(path.read_bytes())
