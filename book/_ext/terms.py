@@ -18,13 +18,14 @@ from sphinx.util.nodes import make_refnode
 GLOSSARY = "book/glossary"
 # Words of every day: terms only where a chapter puts them in bold.
 EVERYDAY = {
-    "claim", "comparison", "kernel", "law", "leak", "memory", "miss", "share", "slope", "state",
-    "stride", "value", "view", "window",
+    "claim", "comparison", "kernel", "law", "lead", "leak", "memory", "miss", "share", "slope",
+    "state", "stride", "value", "view", "window",
 }  # fmt: skip
 # Chapters that use a term in another sense.
 ELSEWHERE = {
-    "contiguous": "layer_costs", "convolution": "scaling", "flip": "lookup", "gap": "two_heads",
-    "score": "pruning",
+    "contiguous": {"layer_costs"}, "convolution": {"scaling"}, "flip": {"lookup"},
+    "gap": {"two_heads", "smooth_max"}, "gradient": {"softmax"},
+    "score": {"knowledge", "lookup", "pruning", "synthesizer", "training"},
 }  # fmt: skip
 RUNNING = (nodes.paragraph, nodes.term)
 SPARED = (  # within a paragraph, or around one
@@ -122,7 +123,7 @@ class LinkTerms(SphinxPostTransform):
             for (kind, term), (doc, anchor) in terms
             if kind == "term" and doc == GLOSSARY
             for name in names_of(term)
-            if ELSEWHERE.get(name) != chapter
+            if chapter not in ELSEWHERE.get(name, ())
         }
 
     def link(self, target: str, text: str) -> nodes.reference:
