@@ -370,6 +370,7 @@ def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
     page.evaluate(LESS)
     assert violations(page, "light") == []
     page.set_viewport_size({"width": 375, "height": 800})
+    page.wait_for_timeout(700)  # until the theme has made a stop of the tab key of what scrolls now
     assert violations(page, "dark") == []
 
 
