@@ -86,7 +86,7 @@ def test_what_cannot_be_drawn_is_a_warning(monkeypatch):
     said, directive = [], object.__new__(chapter_map.ChapterMap)
     directive.order, directive.warn = list(lines), said.append
     made = directive.made([])
-    assert "notebooks/three.md: write one line after the first screen" in said[0]
+    assert "notebooks/three.md: write one line near the beginning" in said[0]
     assert said[1] == "one builds on two, which must come before it in _toc.yml"
     assert made["builds_on"] == {"one": (), "two": (), "three": ()}
 

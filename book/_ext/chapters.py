@@ -1,11 +1,11 @@
 """What the chapters say of themselves: their order, what each builds on, how long it takes.
 
-The order is that of _toc.yml. The rest is one line of each chapter, after its first screen:
+The order is that of _toc.yml. The rest is one line at the beginning of each chapter:
 
     30 minutes, and 45 more for the exercises. You need matrices, and [](softmax.ipynb).
 
 The chapters that the line links to are those that it builds on. Its minutes follow from a rule:
-words / 180 + displayed formulas × 0.5 + open lines of code × 0.15, up to the next five. What
+words / 180 + displayed formulas × 0.5 + open lines of code × 0.15, up to a multiple of five. What
 counts is what a reader of the site sees who opens nothing: no folded code, no rest of a long
 proof, no exercises and no section *For the expert*. For the exercises it is the sum of what each
 says of itself.
@@ -224,7 +224,7 @@ def mistold(stored: list[Cell]) -> str | None:
     if told is not None and told[:2] == (minutes, exercises(stored)):
         return None
     right = f"{minutes} minutes, and {exercises(stored)} more for the exercises. You need …"
-    return f"write one line after the first screen that begins with {right!r}"
+    return f"write one line near the beginning that begins with {right!r}"
 
 
 def misplaced(order: list[str], builds_on: dict[str, tuple[str, ...]]) -> Iterator[str]:
