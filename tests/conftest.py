@@ -3,7 +3,7 @@ pytest installs the shape checker, and an attnlib imported here would escape it.
 
 import pytest
 import torch
-from helpers import unchecked
+from helpers import run_cells, unchecked
 from hypothesis import HealthCheck, settings
 
 # The same cases every time, and no verdict that hangs on how busy the machine is.
@@ -43,3 +43,15 @@ def no_waiting_for_the_disk(monkeypatch):
 def fewer_instances(monkeypatch):
     """For checkers of answers: the first fifty show every wrong version up, and are quick."""
     monkeypatch.setattr("attnlib.evidence.answers.EXAMPLES", 50)
+
+
+@pytest.fixture(scope="module")
+def run(request):
+    """What a module's RUN, cells of a chapter, leaves behind: its names, and what was printed."""
+    with run_cells(request.module.RUN) as found:
+        yield found
+
+
+@pytest.fixture
+def chapter(run):
+    return run[0]

@@ -81,6 +81,22 @@ def each_once(names, *lists):
     )
 
 
+# -- checkers of answers -----------------------------------------------------------------------
+
+
+def answer_cases(given):
+    """A case for each answer to each checker, named after it."""
+    return [pytest.param(name, answer, id=f"{name}-{i}")
+            for name, several in given.items() for i, answer in enumerate(several)]  # fmt: skip
+
+
+def told(chapter, capsys, checker, answer):
+    """What a checker of a chapter prints about an answer."""
+    capsys.readouterr()
+    chapter[checker](answer)
+    return capsys.readouterr().out
+
+
 # -- commands ----------------------------------------------------------------------------------
 
 

@@ -5,28 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells, told
 
 CELLS = cells_of("scaling")
 CHECKERS = [cell for cell in CELLS if "@check_answer" in cell.code]
+RUN = [CELLS[0], *CHECKERS]
 pytestmark = pytest.mark.usefixtures("fewer_instances")
-
-
-@pytest.fixture(scope="module")
-def run():
-    with run_cells([CELLS[0], *CHECKERS]) as found:
-        yield found
-
-
-@pytest.fixture
-def chapter(run):
-    return run[0]
-
-
-def says(chapter, capsys, checker, answer):
-    capsys.readouterr()
-    chapter[checker](answer)
-    return capsys.readouterr().out
 
 
 def row_variance(mu_q, Sigma_q, mu_k, Sigma_k):
@@ -115,12 +99,12 @@ def each(answers):
 
 @each(ACCEPTED)
 def test_right_answers_are_accepted(chapter, capsys, checker, answer):
-    assert says(chapter, capsys, checker, answer).startswith(RIGHT_ANSWER)
+    assert told(chapter, capsys, checker, answer).startswith(RIGHT_ANSWER)
 
 
 @each(REJECTED)
 def test_wrong_answers_are_rejected(chapter, capsys, checker, answer):
-    assert says(chapter, capsys, checker, answer).startswith(WRONG_ANSWER)
+    assert told(chapter, capsys, checker, answer).startswith(WRONG_ANSWER)
 
 
 STRANGE = {
@@ -136,13 +120,13 @@ STRANGE = {
 @pytest.mark.parametrize("checker", ACCEPTED)
 @pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
 def test_what_is_no_answer_gets_a_clear_line(chapter, capsys, checker, answer):
-    said = says(chapter, capsys, checker, answer)
+    said = told(chapter, capsys, checker, answer)
     assert said.startswith(WRONG_ANSWER)
     assert "Error" not in said
 
 
 def test_the_counterexample_shows_what_the_function_was_given(chapter, capsys):
-    said = says(chapter, capsys, "check_row_variance", lambda *given: 1.0)
+    said = told(chapter, capsys, "check_row_variance", lambda *given: 1.0)
     assert "mu_q = [" in said
     assert "Sigma_k = [[" in said
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, answer_cases, cells_of, told
 
 from attnlib.softmax import softmax_jacobian, softmax_vjp
 
@@ -12,18 +12,8 @@ CELLS = cells_of("softmax")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 inf = math.inf
+RUN = [CELLS[0], *EXERCISES]
 pytestmark = pytest.mark.usefixtures("fewer_instances")
-
-
-@pytest.fixture(scope="module")
-def run():
-    with run_cells([CELLS[0], *EXERCISES]) as found:
-        yield found
-
-
-@pytest.fixture
-def chapter(run):
-    return run[0]
 
 
 def by_a_loop(z):
@@ -168,22 +158,12 @@ WRONG = {
 }
 
 
-def cases(given):
-    return [pytest.param(name, answer, id=f"{name}-{i}")
-            for name, several in given.items() for i, answer in enumerate(several)]  # fmt: skip
-
-
-def told(chapter, capsys, name, answer):
-    chapter[name](answer)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("name", "answer"), cases(RIGHT))
+@pytest.mark.parametrize(("name", "answer"), answer_cases(RIGHT))
 def test_right_answers_pass(chapter, capsys, name, answer):
     assert told(chapter, capsys, name, answer).startswith(RIGHT_ANSWER)
 
 
-@pytest.mark.parametrize(("name", "answer"), cases(WRONG))
+@pytest.mark.parametrize(("name", "answer"), answer_cases(WRONG))
 def test_wrong_answers_get_one_clear_line(chapter, capsys, name, answer):
     wrong, reason = answer
     first, second = told(chapter, capsys, name, wrong).splitlines()

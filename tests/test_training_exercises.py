@@ -5,22 +5,12 @@ import math
 
 import pytest
 import torch
-from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, answer_cases, cells_of, told
 
 CELLS = cells_of("training")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code]
+RUN = [CELLS[0], *EXERCISES]
 pytestmark = pytest.mark.usefixtures("fewer_instances")
-
-
-@pytest.fixture(scope="module")
-def run():
-    with run_cells([CELLS[0], *EXERCISES]) as found:
-        yield found
-
-
-@pytest.fixture
-def chapter(run):
-    return run[0]
 
 
 def by_halving(p, K):
@@ -76,17 +66,20 @@ RIGHT = {
         lambda p, K: (1 - p) / (1 - 1 / K),
         lambda p, K: torch.tensor((p - 1) / (1 / K - 1)),
         by_halving,
+        lambda p, K: torch.tensor((1 - p) * K / (K - 1), dtype=torch.float32),
     ],
     "check_unsmooth": [
         lambda q, eps: (q - eps / len(q)) / (1 - eps),
         in_logits,
         by_a_matrix,
+        lambda q, eps: (q.float() - eps / len(q)) / (1 - eps),
         lambda q, eps: [(x - eps / len(q)) / (1 - eps) for x in q.tolist()],
     ],
     "check_mean_loss": [
         lambda X, y, w, r: residual(X, y, w) + r / (1 - r) * ((X * w) ** 2).sum(),
         over_all_masks,
         by_rows,
+        lambda X, y, w, r: by_second_moments(X.float(), y.float(), w.float(), r),
         lambda X, y, w, r: by_second_moments(X, y, w, r).item(),
     ],
 }
@@ -133,22 +126,12 @@ WRONG = {
 }  # fmt: skip
 
 
-def cases(given):
-    return [pytest.param(name, answer, id=f"{name}-{i}")
-            for name, several in given.items() for i, answer in enumerate(several)]  # fmt: skip
-
-
-def told(chapter, capsys, name, answer):
-    chapter[name](answer)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("name", "answer"), cases(RIGHT))
+@pytest.mark.parametrize(("name", "answer"), answer_cases(RIGHT))
 def test_right_answers_pass(chapter, capsys, name, answer):
     assert told(chapter, capsys, name, answer).startswith(RIGHT_ANSWER)
 
 
-@pytest.mark.parametrize(("name", "answer"), cases(WRONG))
+@pytest.mark.parametrize(("name", "answer"), answer_cases(WRONG))
 def test_wrong_answers_get_one_clear_line(chapter, capsys, name, answer):
     wrong, reason = answer
     first, second = told(chapter, capsys, name, wrong).splitlines()
