@@ -7,11 +7,7 @@
 import importlib
 import pkgutil
 
-import pytest
-
-pytest.register_assert_rewrite(__name__)
-
-from .figure import Figure  # noqa: E402  (its assertions explain themselves too)
+from .figure import Figure
 
 FIGURES: dict[str, Figure] = {}
 WRONG: dict[str, tuple[str, str, str]] = {}
