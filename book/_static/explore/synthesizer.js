@@ -5,8 +5,8 @@ const REACH = 3;  // of the plane, in each direction
 const SIDE = 240;  // of the plane, in units of the drawing
 const FIRST = [1.5, 1.5], THIRD = [-1.5, 1];
 const B = [[0, 2, 0, 0], [2, 0, 0, 0]];  // to the right: place 2; up: place 1
-const WORDS = [["word 2, right", -REACH, REACH, 0.1, 1], ["word 2, up", -REACH, REACH, 0.1, -1],
-  ["word 4, right", -REACH, REACH, 0.1, 1], ["word 4, up", -REACH, REACH, 0.1, 0.5]];
+const WORDS = [["word 2, x", -REACH, REACH, 0.1, 1], ["word 2, y", -REACH, REACH, 0.1, -1],
+  ["word 4, x", -REACH, REACH, 0.1, 1], ["word 4, y", -REACH, REACH, 0.1, 0.5]];
 
 const inPlane = ([right, up]) => {
   const unit = SIDE / (2 * REACH);
@@ -53,8 +53,8 @@ function drawRow(table, left, name, kind, { weights, output }) {
       "data-part": "bar" });
     shape(table, "text", { ...LABEL, x: left + 65 * w + 23, y, "data-part": "weight" }, w.toFixed(3));
   });
-  shape(table, "circle", { cx: left + 6, cy: 212, r: 5, class: kind });
-  shape(table, "text", { ...LABEL, x: left + 16, y: 216, "text-anchor": "start",
+  shape(table, "circle", { cx: left + 8, cy: 212, r: 5, class: kind });
+  shape(table, "text", { ...LABEL, x: left + 18, y: 216, "text-anchor": "start",
     "data-part": "output" }, pair(output));
 }
 
