@@ -56,8 +56,9 @@ class SynthesizerAttention(nn.Module):
         Y &= [Y_1, \dots, Y_h]\,W_O + b_O
 
     Serves the claims ``synthesizer-form``, ``synthesizer-no-interaction``,
-    ``synthesizer-cheaper`` and ``synthesizer-shared``. Row t of the scores is made from row t of
-    X alone: n ≤ block_size tokens use the first n columns. Sources: the dense form is that of
+    ``synthesizer-cheaper``, ``synthesizer-shared``, ``synthesizer-lookup`` and
+    ``synthesizer-relu``. Row t of the scores is made from row t of X alone: n ≤ block_size tokens
+    use the first n columns. Sources: the dense form is that of
     note 004; random and factorised after Tay et al. (2021). Ours is the choice that the two
     factors share the hidden layer ReLU(XA + b_1) of the dense kind.
 
