@@ -223,7 +223,7 @@ def _normal_nodes(step: float, width: float) -> tuple[np.ndarray, np.ndarray]:
     return x, (half * weights).ravel() * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
 
-STEP = 0.3  # of the trapezoids below: the integrands are analytic for |Im x| < π/2
+STEP = 0.25  # of the trapezoids below: the integrands are analytic for |Im x| < π/2
 REACH = 8.5  # standard deviations: beyond lies a chance of 2e-17
 
 
@@ -243,8 +243,8 @@ def _pair_moments(q: np.ndarray, alpha: float, s: float) -> np.ndarray:
     deviation = np.full(len(q), math.sqrt(alpha) * float(np.linalg.norm(q)))
     deviation[0] = math.hypot(deviation[0], s * q[0])
     if deviation.max() > 1000:
-        raise ValueError(f"queries, alpha and gamma_std make scores with the deviation "
-                         f"{deviation.max():.3g}, above 1000")  # fmt: skip
+        raise ValueError(f"queries make scores with the deviation {deviation.max():.3g}, above "
+                         f"1000, for this alpha and gamma_std")  # fmt: skip
     kinds, kind, count = np.unique(
         np.stack([q, deviation], axis=1), axis=0, return_inverse=True, return_counts=True
     )
