@@ -85,12 +85,6 @@ RIGHT = {
         lambda k_a, k_b, q_1: shortest(k_a.float(), k_b.float(), q_1.float()),
     ],
     "check_blind": [shifted, by_numpy, by_equations, lambda u: (2 * shifted(u.float())).tolist()],
-    "check_balance": [
-        lambda q: torch.cat([q[:2].flip(0), q[2:]]),
-        lambda q: [q[1].item(), q[0].item(), *q[2:].tolist()],
-        lambda q: q - (q[0] - q[1]) * torch.tensor([1.0, -1.0, *[0.0] * (len(q) - 2)]),
-        lambda q: q.numpy()[[1, 0, *range(2, len(q))]].astype("float32"),
-    ],
     "check_steady": [
         lambda n, alpha: torch.tensor(towards_and_away(n, alpha)),
         towards_and_away,
@@ -130,18 +124,6 @@ WRONG = {
         (lambda u: [], "one number for each mean"),
         (lambda u: u * math.nan, "sees the noise"),
         (lambda u: "away", "str"),
-    ],
-    "check_balance": [
-        (lambda q: -q, "the weights differ"),
-        (lambda q: q, "the weights differ"),
-        (lambda q: q.flip(0), "the weights differ"),
-        (lambda q: torch.cat([q[:2].flip(0), q[2:]]) + 1, "not of equal length"),
-        (lambda q: torch.cat([-q[:2], q[2:]]), "the weights differ"),
-        (lambda q: q.roll(1), "the weights differ"),
-        (lambda q: q[:2].flip(0), "one number for each key"),
-        (lambda q: 0.5, "one number for each key"),
-        (lambda q: [], "one number for each key"),
-        (lambda q: q * math.nan, "the weights differ"),
     ],
     "check_steady": [
         (lambda n, alpha: away(n), "can be had"),
