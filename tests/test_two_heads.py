@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from attnlib.two_heads import (
     attention_weights,
     averaging_condition,
+    pair_miss,
     two_head_moments,
     weight_gap,
 )
@@ -222,6 +223,102 @@ def test_moments_stay_in_their_bounds(beta, s):
     assert 0.25 - 1e-12 <= mean <= 0.5
     assert 0 <= variance <= 1 / 16 + 1e-12, "the weight lies in an interval of length ½"
     assert variance <= beta**2 * s**2 / 64 * (1 + 1e-12) + 5e-324, "σ is ¼-Lipschitz"
+
+
+# -- the miss ------------------------------------------------------------------------------
+
+
+def query(n, a, b, rest):
+    q = torch.full((n,), float(rest), dtype=torch.float64)
+    q[0], q[1] = a, b
+    return q
+
+
+def pair_of(n, beta):
+    """Heads committed to keys 0 and 1."""
+    return torch.stack([query(n, beta, 0, 0), query(n, 0, beta, 0)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 300])
+@pytest.mark.parametrize("beta", [0, 1, 5])
+def test_miss_without_noise_is_that_of_one_softmax(n, beta):
+    for q in ([query(n, 0, 0, -beta)], [query(n, beta, beta, 0)], list(pair_of(n, beta))):
+        y = sum(torch.softmax(row, 0) for row in q) / len(q)
+        exact = (y[:2] - 0.5).norm().item()
+        # The square is off by less than 1e-12, and its root by up to 1e-6 where it is 0.
+        assert abs(pair_miss(torch.stack(q), 0, 0) - exact) <= 1e-6
+        assert abs(pair_miss(torch.stack(q), 0, 0) ** 2 - exact**2) <= 1e-12
+
+
+@pytest.mark.parametrize("beta", [0.5, 4, 30])
+def test_miss_of_two_keys_from_the_moments_of_one_weight(beta):
+    """ȳ_b = 1 − ȳ_a, so M² = 2 E(ȳ_a − ½)²."""
+    s = 0.5**0.5
+    mean, variance = two_head_moments(beta, s)
+    expected = 2 * ((mean - 0.5) ** 2 + variance)
+    assert abs(pair_miss(pair_of(2, beta), 0, s) ** 2 - expected) <= 1e-12
+
+
+@pytest.mark.parametrize(("alpha", "tau"), [(0.001, 0.3), (0.3, 2.0), (0.01, 40.0)])
+def test_miss_of_a_tie_of_two_keys_against_40_digits(alpha, tau):
+    """One head with a lead N(0, τ²): M² = ½ E tanh²(x/2). s = 0: τ² = 2α‖q‖² = 4αβ²."""
+    beta = tau / math.sqrt(4 * alpha)
+    with mpmath.workdps(20):
+        cuts = [k / 2 for k in range(-24, 25)] + [k * 0.7 / tau for k in range(-12, 13)]
+        square = smooth(lambda g: mpmath.npdf(g) * mpmath.tanh(tau * g / 2) ** 2, sorted(cuts)) / 2
+    got = pair_miss(query(2, beta, beta, 0)[None], alpha, 0)
+    assert abs(got**2 - float(square)) <= 1e-12
+
+
+CASES = {
+    "towards": (torch.stack([query(6, 3, 3, 0)]), 0.01, 0.7),
+    "away": (torch.stack([query(6, 0, 0, -4)]), 0.02, 0.7),
+    "any": (torch.tensor([[1.0, 2, -1, 0.5, 0, -3]]), 0.2, 0.4),
+    "committed": (pair_of(6, 5), 0.03, 0.7),
+    "three": (torch.eye(6, dtype=torch.float64)[[1, 0, 4]] * 2, 0.3, 0.5),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_miss_by_simulation(case):
+    """The keys are drawn as they are, so that the heads share them."""
+    queries, alpha, s = CASES[case]
+    draws, (_, n) = 100_000, queries.shape
+    keys = torch.eye(n).double() + math.sqrt(alpha) * torch.randn(draws, n, n).double()
+    keys[:, 0, 0] += s * torch.randn(draws).double()
+    y = torch.softmax(keys @ queries.double().T, dim=1).mean(-1)
+    squares = ((y[:, :2] - 0.5) ** 2).sum(-1)
+    error = squares.std().item() / math.sqrt(draws)
+    got = pair_miss(queries, alpha, s)
+    assert abs(got**2 - squares.mean().item()) <= 5 * error
+    swapped = queries[:, [1, 0, *range(2, n)]]
+    if s and not torch.equal(swapped.sort(0).values, queries.sort(0).values):
+        assert pair_miss(swapped, alpha, s) != got, "the length is that of key 0"
+
+
+def test_miss_does_not_depend_on_the_order_of_the_others():
+    q = torch.tensor([[1.0, 2, -1, 0.5, 0, -3]])
+    assert math.isclose(pair_miss(q, 0.2, 0.4), pair_miss(q[:, [0, 1, 5, 3, 2, 4]], 0.2, 0.4))
+
+
+def test_twins_would_share_their_noise():
+    q = torch.stack([query(4, 0, 0, -1)] * 2)
+    assert math.isclose(pair_miss(q, 0, 1), pair_miss(q[:1], 0, 1), abs_tol=1e-6)
+    refused("queries", ["orthogonal"], lambda: pair_miss(q, 0.1, 1))
+    both = torch.tensor([[1.0, 1], [1, -1]])
+    refused("queries", ["along key 0"], lambda: pair_miss(both, 0.1, 1))
+    assert pair_miss(both, 0.1, 0) > 0
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_bad_queries():
+    for wrong in (torch.zeros(3), torch.zeros(1, 1), torch.zeros(0, 3)):
+        refused("queries", [str(tuple(wrong.shape))], functools.partial(pair_miss, wrong, 0, 0))
+    refused("queries", ["nan"], lambda: pair_miss(torch.tensor([[nan, 0.0]]), 0, 0))
+    refused("queries", ["above 1000"], lambda: pair_miss(query(2, 2e3, 0, 0)[None], 0, 1))
+    for value in (-1, nan, "3"):
+        refused("alpha", [repr(value)], functools.partial(pair_miss, torch.eye(2), value, 0))
+        refused("gamma_std", [repr(value)], functools.partial(pair_miss, torch.eye(2), 0, value))
 
 
 # -- bad input -----------------------------------------------------------------------------
