@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("moving")  # its assertions explain themselves too
+
 # Without a browser there is nothing to collect, and nothing to import: `make test` needs neither.
 collect_ignore_glob = [] if "CHROMIUM" in os.environ else ["test_*.py"]
 
