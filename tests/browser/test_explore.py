@@ -56,7 +56,8 @@ def test_labels_can_be_read(view, width):
         page.wait_for_timeout(200)
         narrow = page.locator(f"{figure.selector} svg").evaluate("(svg) => svg.clientWidth < 420")
         assert narrow == (width == 375)
-        for seen in figure.see(page, figure.settings(page)):
+        for seen in figure.see(page, figure.settings(page), labels=True):
+            assert seen.texts
             figure.check(seen)
             small = [text for text in seen.texts if text["size"] < 9 or not text["within"]]
             assert small == [], seen.values

@@ -18,7 +18,7 @@ SLACK = 1e-7
 EXACT = 1e-9  # of what is drawn, in units of what it stands for
 
 # Puts the sliders to each setting in turn, as a reader's hand would, and reads what is shown.
-READ = """([selector, settings]) => {
+READ = """([selector, settings, labels]) => {
   const root = document.querySelector(selector);
   const svg = root.querySelector("svg");
   const inputs = [...root.querySelectorAll("input")];
@@ -28,8 +28,8 @@ READ = """([selector, settings]) => {
       const part = Object.fromEntries([...node.attributes].map((a) => [a.name, a.value]));
       (parts[node.dataset.part] ??= []).push({ ...part, text: node.textContent });
     });
-    const box = svg.getBoundingClientRect();
-    const texts = [...svg.querySelectorAll("text")].map((node) => {
+    const box = labels && svg.getBoundingClientRect();
+    const texts = !labels ? [] : [...svg.querySelectorAll("text")].map((node) => {
       const { left, right, top, bottom } = node.getBoundingClientRect();
       const size = node.getAttribute("font-size") * svg.getScreenCTM().a;
       const within = left >= box.left - 1 && right <= box.right + 1 && top >= box.top - 1
@@ -61,7 +61,7 @@ class Seen(NamedTuple):
     outputs: list[str]  # the numbers beside them
     said: str
     parts: dict[str, list[dict[str, str]]]  # of the drawing: attributes and text
-    texts: list[dict]  # each label, where it stands and how large it is
+    texts: list[dict]  # each label, where it stands and how large it is: takes a while
 
     def text(self, part: str) -> list[str]:
         return [p["text"] for p in self.parts[part]]
@@ -83,9 +83,9 @@ class Figure(NamedTuple):
     def page(self) -> str:
         return f"{'book' if self.topic == 'index' else 'notebooks'}/{self.topic}.html"
 
-    def see(self, page, settings=()) -> list[Seen]:
-        """What it shows at first, and then at each setting."""
-        seen = json.loads(page.evaluate(READ, [self.selector, list(settings)]))
+    def see(self, page, settings=(), labels=False) -> list[Seen]:
+        """What it shows at first, and then at each setting; where its labels stand if asked."""
+        seen = json.loads(page.evaluate(READ, [self.selector, list(settings), labels]))
         return [Seen(**one) for one in seen]
 
     def ends(self, page) -> list[list[float]]:
