@@ -4,7 +4,7 @@
 const OTHERS = [[-1.5, -1], [0.5, -1.5], [1, 0.5], [-0.5, 1]];  // corners of their hull, in turn
 const REACH = 3;  // of the plane, from the origin
 const SCALE = 40;
-const MOVES = [["key a: right", -REACH, REACH, 0.1, 2], ["key a: up", -REACH, REACH, 0.1, 1.5],
+const MOVES = [["key a: right", -REACH, REACH, 0.1, 2], ["key a: up", -REACH, REACH, 0.1, -1],
   ["gap g", 0, 8, 0.5, 2]];
 
 const across = ([x, y]) => [SCALE * (REACH + x), SCALE * (REACH - y)];
@@ -70,13 +70,13 @@ function drawWeights(list, weights) {
 
 function drawLookup(svg, said, [x, y, gap]) {
   const narrow = isNarrow(svg);  // then the weights go below
-  svg.setAttribute("viewBox", narrow ? "0 0 290 466" : "0 0 500 268");
+  svg.setAttribute("viewBox", narrow ? "0 0 290 474" : "0 0 500 276");
   const key = [x, y], found = nearestInHull(key);
   const factor = found ? gap / found.distance ** 2 : 0;
   const query = found ? minus(key, found.point).map((entry) => factor * entry) : [0, 0];
   const weights = softmax([key, ...OTHERS].map((one) => dot(one, query)));
-  drawKeys(shape(svg, "g", { transform: "translate(26 6)" }), key, weights, found);
-  drawWeights(shape(svg, "g", { transform: narrow ? "translate(44 274)" : "translate(290 36)" }), weights);
+  drawKeys(shape(svg, "g", { transform: "translate(26 14)" }), key, weights, found);
+  drawWeights(shape(svg, "g", { transform: narrow ? "translate(44 282)" : "translate(290 44)" }), weights);
   const place = `Key a at (${written(x, 1)}, ${written(y, 1)})`;
   said.textContent = found
     ? `${place} is ${written(found.distance, 3)} away from the hull. The shortest query with a gap of `
@@ -87,5 +87,5 @@ function drawLookup(svg, said, [x, y, gap]) {
 }
 
 document.querySelectorAll(".explore-lookup").forEach((root) => {
-  figure(root, "0 0 500 268", MOVES, drawLookup);
+  figure(root, "0 0 500 276", MOVES, drawLookup);
 });

@@ -57,6 +57,7 @@ def check_lookup(seen: Seen) -> None:
         foot = nearest(key)
         rho = np.linalg.norm(key - foot)
         weights = weights_of(gap / rho**2 * (key - foot), key).numpy()
+        assert "nearest" in seen.parts
         check_margin(seen, right, up, key, foot)
         found = re.fullmatch(
             rf"{place} is (.*) away from the hull\. The shortest query with a gap of {gap:.1f} has "
@@ -100,5 +101,5 @@ WRONG = {
     "a length that forgets the hull": (
         "explore-lookup", "written(gap / found.distance, 3)", "written(gap, 3)"),
     "radii, not areas": ("explore-lookup", "13 * Math.sqrt(weights[i])", "13 * weights[i]"),
-    "up is down": ("explore-lookup", "SCALE * (REACH - y)", "SCALE * (REACH + y)"),
+    "a corner elsewhere": ("explore-lookup", "[1, 0.5], [-0.5, 1]", "[1, -0.5], [-0.5, 1]"),
 }  # fmt: skip

@@ -78,6 +78,6 @@ WRONG = {
     "the long way round": (
         "explore-positions", "const gap = Math.atan2(", "const gap = 2 * Math.PI + Math.atan2("),
     "up is down": ("explore-positions", "106 - UNIT * y]", "106 + UNIT * y]"),
-    "a wave of another height": (
-        "explore-positions", "100 * value / HIGHEST", "90 * value / HIGHEST"),
+    "a wave of twice the frequency": (
+        "explore-positions", "turned(QUERY, omega * x)", "turned(QUERY, 2 * omega * x)"),
 }  # fmt: skip
