@@ -60,7 +60,8 @@ def sinusoids(n: int, d: int, base: float | int = 10000.0) -> Float[Tensor, "n d
 
     Args:
         n: number of positions; 0 gives a table without rows.
-        d: number of coordinates, even, at least 2. An odd d has no rotation that shifts.
+        d: number of coordinates, even, at least 2. In an odd d the last sine would lack its
+            cosine, and no matrix would shift the code.
         base: a finite number above 1.
 
     Returns:
@@ -131,7 +132,8 @@ def rotary(
     are neighbours; code that pairs i with i + d/2 needs permuted weights.
 
     Args:
-        x: rows of queries or keys, float32 or float64, d even.
+        x: rows of queries or keys, float32 or float64, d even. Where d is odd, turn the others
+            and leave one coordinate as it is: offsets are still all that scores see.
         positions: one for each of the n rows; integers, float32 or float64, at most 2⁵³ in
             modulus. Not half precision: bfloat16 has no 257.
         base: a finite number above 1.

@@ -1,5 +1,6 @@
 """attnlib/positions.py against 50-digit arithmetic, complex exponentials and slow loops."""
 
+import itertools
 import math
 
 import mpmath
@@ -157,6 +158,15 @@ def test_dot_products_depend_on_the_offset_alone(double):
 @pytest.mark.parametrize("d", [2, 6])
 def test_no_positions_give_no_rows(d):
     assert sinusoids(0, d).shape == (0, d)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+def test_windows_are_kept_by_the_identity_and_the_reversal_alone(n):
+    """As the chapter proves of masks that allow a distance of at most 1."""
+    M = torch.ones(n, n).tril(1).triu(-1)
+    kept = [order for order in itertools.permutations(range(n))
+            if (M[list(order)][:, list(order)] == M).all()]  # fmt: skip
+    assert kept == [tuple(range(n)), tuple(range(n))[::-1]]
 
 
 # -- rotary --------------------------------------------------------------------------------
