@@ -597,9 +597,9 @@ def test_a_change_of_basis_inside_a_head():
 
 
 @fast
-@pytest.mark.parametrize("name", ["own", "torch", "gpt-rotary"])
-@each_once("method, once, highest_first", METHODS, [False, True], [False, False, True, True])
-def test_the_order_by_hand(name, method, once, highest_first):
+@each_once("method, name, once, highest_first", METHODS, ["own", "torch", "gpt-rotary"],
+           [False, True], [False, False, True, True])  # fmt: skip
+def test_the_order_by_hand(method, name, once, highest_first):
     model, batches = make(name), data()
     mask, order, values, first = torch.ones(L, H), [], [], None
     for _ in range(4):

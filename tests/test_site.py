@@ -46,7 +46,12 @@ def site() -> Path:
 def pages() -> dict[Path, BeautifulSoup]:
     # The theme leaves fragments of templates in _static: no page links to them.
     files = [f for f in site().rglob("*.html") if "_static" not in f.relative_to(site()).parts]
-    return {f: BeautifulSoup(f.read_text(encoding="utf-8"), "html.parser") for f in files}
+    return {f: BeautifulSoup(plain(f.read_text(encoding="utf-8")), "html.parser") for f in files}
+
+
+def plain(html: str) -> str:
+    """Without the colours of code, which are most of what there is to parse on a page."""
+    return re.sub(r'<span class="(?!qed)\w{1,3}">([^<]*)</span>', r"\1", html)
 
 
 def name(page: Path) -> str:

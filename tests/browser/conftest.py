@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("moving")  # its assertions explain themselves too
+
 # Without a browser there is nothing to collect, and nothing to import: `make test` needs neither.
 collect_ignore_glob = [] if "CHROMIUM" in os.environ else ["test_*.py"]
 
@@ -19,6 +21,11 @@ window.moved = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
   if (!entry.hadRecentInput) window.moved += entry.value;
 })).observe({ type: "layout-shift", buffered: true });
+"""
+# Where formulas do not matter, this stands in for what sets them.
+NO_FORMULAS = """
+MathJax.startup = { promise: Promise.resolve() };
+MathJax.typesetPromise = () => Promise.resolve();
 """
 SET = "!document.querySelector('article .math:not(:has(mjx-container))')"
 
@@ -67,7 +74,7 @@ class Visits:
         self.chromium, self.address = chromium, address
         self.contexts, self.wrong = [], []
 
-    def __call__(self, path, width=1280, base=None, context=None, **options):
+    def __call__(self, path, width=1280, base=None, context=None, formulas=True, **options):
         base = base or self.address
         if context is None:
             size = {"width": width, "height": 900 if width > 500 else 800}
@@ -81,8 +88,10 @@ class Visits:
                 or self.wrong.append(f"{path} asks {request.url}"))  # fmt: skip
         page.on("response", functools.partial(weigh, page))
         page.set_default_timeout(120_000)  # ms: the machine may be busy
+        if not formulas:
+            page.route("**/mathjax/**", lambda route: route.fulfill(body=NO_FORMULAS))
         page.goto(base + path, wait_until="load")
-        if options.get("java_script_enabled", True):
+        if formulas and options.get("java_script_enabled", True):
             page.wait_for_function(SET)
             page.wait_for_timeout(300)
         return page

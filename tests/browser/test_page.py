@@ -340,26 +340,56 @@ EMPTY_BOXES = """
     && !node.innerText.trim() && !node.querySelector("img, svg, input, mjx-container");
 }).map((node) => node.outerHTML.slice(0, 150))
 """
-# Most of a page is code in folds, at which axe does not look, and the strokes of formulas, which
-# have the colour of their paragraph. It is many times as quick without them. A formula can be all
-# that heads a column: there it stays.
+# Most of a page is code in folds, at which axe does not look. It is quicker without.
 LESS = """
 document.querySelectorAll("article details:not([open]) > :not(summary)").forEach((n) => n.remove());
-document.querySelectorAll("article mjx-container:not(th *)").forEach((n) => n.replaceChildren());
 """
+# Contrast depends on colours, grounds, size and weight of letters alone: one text of each kind
+# is enough, and there are some sixty kinds among thousands of texts.
+ONE_OF_EACH_KIND = """(() => {
+  const seen = new Set();
+  document.querySelectorAll("body *").forEach((node) => {
+    node.removeAttribute("data-kind");
+    const words = [...node.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    if (!words || !node.checkVisibility({ visibilityProperty: true })) return;
+    const { color, fill, fontSize, fontWeight, textShadow } = getComputedStyle(node);
+    const kind = [color, fill, fontSize, fontWeight, textShadow];
+    for (let at = node; at; at = at.parentElement) {
+      const { backgroundColor, backgroundImage, opacity } = getComputedStyle(at);
+      if (backgroundColor !== "rgba(0, 0, 0, 0)" || backgroundImage !== "none" || opacity !== "1")
+        kind.push(backgroundColor, backgroundImage, opacity);
+    }
+    if (!seen.has(String(kind))) node.dataset.kind = "";
+    seen.add(String(kind));
+  });
+  return seen.size;
+})()"""
+CONTRAST = {"runOnly": ["color-contrast"]}
+ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
+BY_WIDTH = {"runOnly": ["scrollable-region-focusable", "target-size", "link-in-text-block"]}
 
 
-def violations(page, theme):
+def violations(page, options=None, within=None):
+    options = {"resultTypes": ["violations"]} | (options or {})
+    found = Axe().run(page, context=within, options=options).response["violations"]
+    return [(v["id"], [node["html"][:150] for node in v["nodes"]][:5]) for v in found]
+
+
+def faint(page, theme):
+    """What is too faint to be read in this theme, one of each kind of text."""
     page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
     page.wait_for_timeout(200)
-    found = Axe().run(page).response["violations"]
-    return [(v["id"], [node["html"][:150] for node in v["nodes"]][:5]) for v in found]
+    assert page.evaluate(ONE_OF_EACH_KIND) > 5
+    return violations(page, CONTRAST, {"include": [["[data-kind]"]]})
 
 
 @every_page
 def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
-    """Light where it is wide, dark where it is narrow: colours do not depend on the width."""
-    page = visit(path, reduced_motion="reduce")
+    """Contrast in both themes; it does not depend on the width, and two other rules do.
+
+    A formula stays as it is written: when it is set it has the colour of its paragraph.
+    """
+    page = visit(path, formulas=False, reduced_motion="reduce")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(EMPTY_BOXES) == []
@@ -368,17 +398,27 @@ def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
     page.evaluate(LESS)
-    assert violations(page, "light") == []
+    assert violations(page, ALL_BUT_CONTRAST) == []
+    assert [faint(page, theme) for theme in ("light", "dark")] == [[], []]
     page.set_viewport_size({"width": 375, "height": 800})
     page.wait_for_timeout(700)  # until the theme has made a stop of the tab key of what scrolls now
-    assert violations(page, "dark") == []
+    assert violations(page, BY_WIDTH) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_where_all_is_open_either(visit, theme):
-    page = visit("notebooks/first_look.html", reduced_motion="reduce")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_where_all_is_open_and_set_either(visit, theme, width):
+    page = visit("notebooks/first_look.html", width, color_scheme=theme, reduced_motion="reduce")
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert violations(page, theme) == []
+    page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+    page.wait_for_timeout(700)
+    assert violations(page) == []
+
+
+def test_a_faint_text_is_noticed_wherever_it_stands(visit):
+    page = visit("notebooks/first_look.html", reduced_motion="reduce")
+    page.add_style_tag(content="article section p:nth-of-type(3) { color: #999 !important; }")
+    assert [rule for rule, _ in faint(page, "light")] == ["color-contrast"]
 
 
 @every_page

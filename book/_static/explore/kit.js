@@ -1,7 +1,7 @@
 // What the figures that move have in common: sliders, a drawing that follows them, and a sentence
 // that says the same. Each page with such a figure has a script of its own beside this one. Where
 // scripts are off, the sentence inside the figure stays. What a drawing shows carries a data-part,
-// by which tests/browser/test_explore.py reads it.
+// by which tests/browser/moving reads it.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
