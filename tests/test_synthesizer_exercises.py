@@ -42,6 +42,13 @@ def circle(n, turned=1.0):
     return H, H.flip(0).T
 
 
+def circle_in_single(n):
+    """In single precision cos(π/2) is −4e-8."""
+    angle = torch.linspace(0, math.pi / 2, n, dtype=torch.float32)
+    H = torch.stack([angle.cos(), angle.sin()], 1)
+    return H, H.flip(0).T
+
+
 def parabola(n):
     """−(t − s)² up to a constant in s: the row does not care."""
     t = torch.arange(float(n))
@@ -110,7 +117,13 @@ RIGHT = {
         lambda Y, Z, b, m: by_weights(Y.item(), Z.item(), b, m),
         lambda Y, Z, b, m: by_weights(Y.float(), Z.float(), b, m)[None],
     ],
-    "check_point": [circle, parabola, in_lists, lambda n: [5 * part for part in circle(n)]],
+    "check_point": [
+        circle,
+        circle_in_single,
+        parabola,
+        in_lists,
+        lambda n: [5 * part for part in circle(n)],
+    ],
     "check_single_out": [
         lambda places: tuple(by_cases(places)),
         by_search,
@@ -138,6 +151,8 @@ WRONG = {
         (lambda d, h: d + 1, "more already"),
         (lambda d, h: [d], "list"),
         (lambda d, h: math.nan, "no block"),
+        (lambda d, h: math.inf, "no block"),
+        (lambda d, h: 10**9, "too large"),
     ],
     "check_combine": [
         (lambda Y, Z, b, m: Y * (math.exp(b) + m) / math.exp(b), "the value is"),
@@ -153,7 +168,7 @@ WRONG = {
     ],
     "check_point": [
         (line, "points to"),
-        (lambda n: circle(n, turned=4.0), "nothing negative"),
+        (lambda n: circle(n, turned=2.0), "nothing negative"),
         (lambda n: (circle(n)[0], circle(n)[0].T), "points to"),
         (lambda n: (torch.eye(n), torch.eye(n).flip(0)), "wrong shapes"),
         (lambda n: (torch.ones(n, 2), torch.ones(2, n)), "points to"),
