@@ -27,6 +27,11 @@ def by_a_loop(p):
     return total
 
 
+def constant_dropped(p):
+    """Its gradient in p lacks the 1 of ln p + 1, which softmax does not see."""
+    return -(p * torch.where(p > 0, p, 1.0).log().detach()).sum()
+
+
 def half_detached(p):
     safe = torch.where(p > 0, p, 1.0)
     return -(safe.detach() * safe.log()).sum()
@@ -76,6 +81,8 @@ RIGHT = {
         without_zeros,
         by_a_loop,
         entropy,
+        lambda p: torch.distributions.Categorical(probs=p).entropy(),
+        constant_dropped,
     ],
     "check_estimate": [
         middle,
@@ -109,6 +116,9 @@ WRONG = {
         (lambda p: -torch.xlogy(p, p).sum(), "not finite"),
         (lambda p: torch.special.entr(p).sum(), "not finite"),
         (lambda p: -(p * p.log()).sum(), ""),
+        (lambda p: -(p * p.log()).nansum(), "not finite"),
+        (lambda p: (p.exp() * p).logsumexp(0), "the entropy is"),
+        (lambda p: without_zeros(p.float()), "the entropy is"),
         (lambda p: -(p * (p + 1e-12).log()).sum(), "the entropy is"),
         (lambda p: -(p * p.clamp(min=1e-8).log()).sum(), "the entropy is"),
         (half_detached, "the gradient is"),
@@ -122,6 +132,9 @@ WRONG = {
     ],
     "check_estimate": [
         (lambda B, n, eps: B, "off by"),
+        (lambda B, n, eps: B - math.log((1 + eps) * (1 + (n - 1) * eps)) / 2, "off by"),
+        (lambda B, n, eps: B - math.log((1 + n * eps) / (1 + eps)) / 2, "off by"),
+        (lambda B, n, eps: torch.tensor(middle(B, n, eps)).float(), "more than allowed"),
         (lambda B, n, eps: B - n * eps, "off by"),
         (lambda B, n, eps: B - math.log1p(eps), "off by"),
         (lambda B, n, eps: B - math.log1p(n * eps), "off by"),
@@ -135,6 +148,8 @@ WRONG = {
     "check_closer": [
         (lambda a, eps: True, "B is closer"),
         (lambda a, eps: len(a) < 8, "is closer"),
+        (lambda a, eps: a.log().mean() + phi((eps / a).mean()) > 0, "is closer"),
+        (lambda a, eps: (a * (a.log() + phi(eps / a))).sum() > 0, "is closer"),
         (lambda a, eps: a.log().mean() > -2, "C is closer"),
         (lambda a, eps: ((a + eps).log() + 2).sum() > 0, "is closer"),
         (lambda a, eps: (a.log() + phi(len(a) * eps / a)).sum() > 0, "is closer"),
