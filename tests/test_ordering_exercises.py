@@ -11,9 +11,7 @@ from helpers import (
     WRONG_ANSWER,
     answer_cases,
     cells_of,
-    run_cells,
     told,
-    unchecked,
 )
 from scipy.optimize import brentq, minimize_scalar
 
@@ -25,13 +23,6 @@ EXERCISES = [c for c in CELLS if "@check_answer" in c.code or "hide-cell" in c.t
 RUN = [CELLS[0], *EXERCISES]
 pytestmark = pytest.mark.usefixtures("fewer_instances", "no_shape_checks")
 inf = math.inf
-
-
-@pytest.fixture(scope="module")
-def run():
-    """As in conftest, but the shape checker took more than half of the time here."""
-    with unchecked(), run_cells(RUN) as found:
-        yield found
 
 
 # -- right answers -----------------------------------------------------------------------------
