@@ -129,7 +129,7 @@ def pair_miss(queries: Float[Tensor, "h n"], alpha: float | int, gamma_std: floa
         \qquad k_i \sim N(\mu_i, \alpha I), \quad
         k_0 \sim N\bigl(\mu_0, \alpha I + s^2\mu_0\mu_0^\top\bigr)
 
-    Serves the claims ``one-head-averages`` and ``order-reverses``. The scores of a head are
+    Serves the claims ``tie-pays`` and ``order-reverses``. The scores of a head are
     independent normal numbers, and a power of a softmax weight is an integral of a product:
     :math:`y_i^k = \int_0^\infty t^{k-1} e^{kz_i} \prod_j e^{-te^{z_j}}\,dt` for k = 1, 2.
 

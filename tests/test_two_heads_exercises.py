@@ -31,6 +31,13 @@ def by_least_squares(k_a, k_b, q_1):
     return np.linalg.lstsq(u, -u @ q_1.numpy(), rcond=None)[0]
 
 
+def by_reflection(k_a, k_b, q_1):
+    """Half of what a swap of the keys changes in q₁."""
+    u = k_a - k_b
+    swap = torch.eye(3) - 2 * torch.outer(u, u) / (u @ u)
+    return (swap @ q_1 - q_1) / 2
+
+
 def shifted(u):
     q = torch.full((len(u),), float(u[2:].sum() / u.sum()))
     q[2:] -= 1
@@ -54,10 +61,14 @@ def variances(n, alpha):
     return 0.5 + 4 * alpha, 2 * (n - 2) * alpha
 
 
-def towards_and_away(n, alpha):
-    A, B = variances(n, alpha)
+def shared(n, A, B):
+    """A gap of 1, divided between the two sides."""
     u = B / (A + B)
     return [u, u, *[u - 1] * (n - 2)]
+
+
+def towards_and_away(n, alpha):
+    return shared(n, *variances(n, alpha))
 
 
 def by_shift(n, alpha):
@@ -83,13 +94,23 @@ RIGHT = {
         by_least_squares,
         lambda k_a, k_b, q_1: shortest(k_b, k_a, q_1).tolist(),
         lambda k_a, k_b, q_1: shortest(k_a.float(), k_b.float(), q_1.float()),
+        lambda k_a, k_b, q_1: torch.nn.Parameter(shortest(k_a, k_b, q_1)),
+        by_reflection,
     ],
-    "check_blind": [shifted, by_numpy, by_equations, lambda u: (2 * shifted(u.float())).tolist()],
+    "check_blind": [
+        shifted,
+        by_numpy,
+        by_equations,
+        lambda u: (2 * shifted(u.float())).tolist(),
+        lambda u: 1000 * shifted(u.float()).float(),
+        lambda u: (1 + torch.rand(())) * shifted(u),
+    ],
     "check_steady": [
         lambda n, alpha: torch.tensor(towards_and_away(n, alpha)),
         towards_and_away,
         by_shift,
         by_gradient,
+        lambda n, alpha: torch.nn.Parameter(torch.tensor(towards_and_away(n, alpha))),
     ],
 }
 
@@ -109,6 +130,8 @@ WRONG = {
         (lambda k_a, k_b, q_1: shortest(k_a, k_b, q_1)[:, None], "three numbers"),
         (lambda k_a, k_b, q_1: 0.5, "three numbers"),
         (lambda k_a, k_b, q_1: [], "three numbers"),
+        (lambda k_a, k_b, q_1: q_1 + 2 * shortest(k_a, k_b, q_1), "would do"),
+        (lambda k_a, k_b, q_1: k_b - k_a, "the residual is"),
         (lambda k_a, k_b, q_1: q_1 * math.nan, "the residual is"),
     ],
     "check_blind": [
@@ -122,6 +145,7 @@ WRONG = {
         (lambda u: shifted(u)[None], "one number for each mean"),
         (lambda u: 0.5, "one number for each mean"),
         (lambda u: [], "one number for each mean"),
+        (lambda u: shifted(u.abs() + 1), "sees the noise"),
         (lambda u: u * math.nan, "sees the noise"),
         (lambda u: "away", "str"),
     ],
@@ -132,6 +156,9 @@ WRONG = {
         (lambda n, alpha: away(n) + 0.5, "can be had"),
         (lambda n, alpha: away(n) + variances(n, alpha)[0] / sum(variances(n, alpha)),
          "can be had"),
+        (lambda n, alpha: shared(n, 0.5, variances(n, alpha)[1]), "can be had"),
+        (lambda n, alpha: shared(n, 0.5 + 2 * alpha, variances(n, alpha)[1]), "can be had"),
+        (lambda n, alpha: shared(n, *map(math.sqrt, variances(n, alpha))), "can be had"),
         (lambda n, alpha: torch.zeros(n), "less than 1"),
         (lambda n, alpha: torch.eye(n)[0], "no tie"),
         (lambda n, alpha: torch.tensor(towards_and_away(n, alpha)) / 2, "less than 1"),
