@@ -57,6 +57,13 @@ def query_by_query(Q, K, V):
     return torch.stack([(a[:, None] * V).sum(0) / a.sum() for a in rows])
 
 
+def in_numpy(Q, K, V):
+    """Quadratic, where nothing is counted."""
+    Q, K, V = (M.numpy() for M in (Q, K, V))
+    A = Q @ K.T
+    return torch.from_numpy(A @ V / A.sum(1, keepdims=True))
+
+
 RIGHT = {
     "check_field": [
         lambda stack: 1 + sum((k - 1) * step for k, step in stack),
@@ -106,6 +113,7 @@ WRONG = {
         (lambda Q, K, V: Q @ K.T @ V / (Q @ K.T).sum(1, keepdim=True), "allowed"),
         (quadratic, "grows like n²"),
         (query_by_query, "grows like n²"),
+        (in_numpy, "work with torch"),
         (lambda Q, K, V: Q @ (K.T @ V), "a wrong value"),
         (lambda Q, K, V: Q @ (K.T @ V) / Q.sum(1, keepdim=True), "a wrong value"),
         (lambda Q, K, V: Q @ (K.T @ V) / (Q @ K.sum(0)), ""),
