@@ -112,7 +112,7 @@ RIGHT = {
         lambda beta, n, m: torch.tensor(leak(beta, n, m), dtype=torch.float32),
         lambda beta, n, m: 1 / (1 + math.exp(beta + math.log(m / (n - m)))),
     ],
-    "check_shortest": [foot, by_cases, by_search],
+    "check_shortest": [foot, by_cases, by_search, lambda *keys: foot(*keys).float().numpy()],
 }  # fmt: skip
 WRONG = {
     "check_pair": [
@@ -132,6 +132,7 @@ WRONG = {
     "check_recover": [
         (lambda A, B, s: s - subspace_projector(B) @ s, "it gives"),
         (lambda A, B, s: fit(A[:, :1], B, s), "it gives"),
+        (lambda A, B, s: fit(A, B[:, :1], s), "it gives"),
         (lambda A, B, s: subspace_projector(A) @ (s - subspace_projector(B) @ s), "it gives"),
         (lambda A, B, s: A @ A.T @ s, "it gives"),
         (lambda A, B, s: fit(B, A, s), "it gives"),

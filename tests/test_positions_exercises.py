@@ -80,6 +80,8 @@ RIGHT = {
     ],
     "check_turn": [
         leave_the_last, leave_the_first_turn_back, by_an_exponential, turn_one_pair,
+        lambda x, at: leave_the_last(x, at).numpy(),
+        lambda x, at: leave_the_last(x, at).tolist(),
     ],
     "check_ahead": [
         lambda delta, d: shift_rotation(-delta, d),
@@ -121,6 +123,7 @@ WRONG = {
         (lambda x, at: x * 0.99 ** at[:, None], "length"),
         (lambda x, at: leave_the_last(x, at**2), "changes when both move"),
         (lambda x, at: leave_the_last(x, at.clamp(max=9)), "changes when both move"),
+        (lambda x, at: leave_the_last(x, at - at[0]), "no difference"),
         (lambda x, at: leave_the_last(x, torch.ones_like(at)), "no difference"),
         (lambda x, at: rotary(torch.nn.functional.pad(x, (0, 1)), at), "as wide"),
         (lambda x, at: x.roll(1, 0), "length"),
