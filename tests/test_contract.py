@@ -399,6 +399,7 @@ ROWS = {
 ELSEWHERE = {
     "Reader": "test_pruning.py; a model of integers",
     "GPT": "test_knowledge.py; a model of integers",
+    "pair_miss": "test_two_heads.py; a number by quadrature, of one matrix with orthogonal rows",
 }
 
 
