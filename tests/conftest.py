@@ -6,6 +6,8 @@ import torch
 from helpers import run_cells, unchecked
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("exercises")  # its assertions explain themselves too
+
 # The same cases every time, and no verdict that hangs on how busy the machine is.
 settings.register_profile(
     "attnlib", derandomize=True, database=None, deadline=None,

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from helpers import RIGHT_ANSWER, WRONG_ANSWER, answer_cases, cells_of, told
+from exercises import Checkers
+from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of
 
 CELLS = cells_of("layer_costs")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
@@ -134,36 +135,12 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "answer"), answer_cases(RIGHT))
-def test_right_answers_pass(chapter, capsys, name, answer):
-    assert told(chapter, capsys, name, answer).startswith(RIGHT_ANSWER)
-
-
-@pytest.mark.parametrize(("name", "answer"), answer_cases(WRONG))
-def test_wrong_answers_get_one_clear_line(chapter, capsys, name, answer):
-    wrong, reason = answer
-    first, second = told(chapter, capsys, name, wrong).splitlines()
-    assert first.startswith(WRONG_ANSWER)
-    assert reason in second
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_an_answer_that_forgets_to_return(chapter, capsys, name):
-    out = told(chapter, capsys, name, lambda *args: None)
-    assert out.startswith(WRONG_ANSWER)
-    assert "None" in out
-
-
-def test_every_checker_is_held_against_both(chapter):
-    checkers = {name for name in chapter if name.startswith("check_") and name != "check_answer"}
-    assert checkers == set(RIGHT) == set(WRONG)
-
-
-def test_attempts_are_contradicted_and_solutions_are_not(run):
-    printed = list(zip(EXERCISES, run[1][-len(EXERCISES) :], strict=True))
-    solutions = [out for cell, out in printed if "hide-cell" in cell.tags]
-    attempts = [out for cell, out in printed if "@check_answer" in cell.code]
-    assert len(attempts) == len(RIGHT)
-    assert all(out.startswith(WRONG_ANSWER) for out in attempts)
-    assert all(out.startswith(RIGHT_ANSWER) for out in solutions[:-1])
-    assert solutions[-1].endswith("the same result: True\n")
+class TestCheckers(Checkers):
+    def test_attempts_are_contradicted_and_solutions_are_not(self, run):
+        printed = list(zip(EXERCISES, run[1][-len(EXERCISES) :], strict=True))
+        solutions = [out for cell, out in printed if "hide-cell" in cell.tags]
+        attempts = [out for cell, out in printed if "@check_answer" in cell.code]
+        assert len(attempts) == len(RIGHT)
+        assert all(out.startswith(WRONG_ANSWER) for out in attempts)
+        assert all(out.startswith(RIGHT_ANSWER) for out in solutions[:-1])
+        assert solutions[-1].endswith("the same result: True\n")
