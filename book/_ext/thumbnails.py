@@ -154,14 +154,14 @@ def outputs_for_some_queries() -> str:
 
 
 @of("two_heads")
-def variance_of_two_heads() -> str:
-    """Variance of the weight against β, for three spreads of the key's length."""
-    beta = torch.logspace(-0.5, 2.5, 30).tolist()
-    variances = [[two_heads.two_head_moments(b, s)[1] for b in beta] for s in (0.71, 0.3, 0.2)]
-    logs = [[max(math.log10(v), -7) for v in row] for row in variances]
-    return "".join(
-        path(points(map(math.log10, beta), row, (-0.5, 2.5), (-7, -0.5))) for row in logs
-    )
+def misses_against_noise() -> str:
+    """How far one head that looks away misses, and two that decide, as the noise grows."""
+    n, beta = 10, 10.0
+    mean = torch.eye(n, dtype=torch.float64)
+    powers = torch.linspace(-6, -1, 21)
+    heads = -beta * mean[2:].sum(0, keepdim=True), beta * mean[:2]
+    misses = [[two_heads.pair_miss(q, 10**x, 0.5**0.5) for x in powers.tolist()] for q in heads]
+    return "".join(path(points(powers, row, (-6, -1), (0, 0.65))) for row in misses)
 
 
 @of("synthesizer")
