@@ -8,7 +8,8 @@ from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of
 
 CELLS = cells_of("layer_costs")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
-EXERCISES = CELLS[FIRST:]
+LAST = max(i for i, cell in enumerate(CELLS) if "hide-cell" in cell.tags)
+EXERCISES = CELLS[FIRST : LAST + 1]
 NEEDED = ("def draw", "def recurrent")
 RUN = [CELLS[0], *(c for c in CELLS if any(word in c.code for word in NEEDED)), *EXERCISES]
 
