@@ -312,7 +312,9 @@ class TestBadModels:
 
     @pytest.mark.parametrize("value", [-0.1, 1, 1.1, math.nan, None, "0"], ids=repr)
     def test_dropout(self, value):
-        with pytest.raises(ValueError, match=r"^dropout must be a finite number, at least 0 and below 1"):
+        with pytest.raises(
+            ValueError, match=r"^dropout must be a finite number, at least 0 and below 1"
+        ):
             GPT(**SIZES, dropout=value)
 
     def test_the_smallest_model(self):
