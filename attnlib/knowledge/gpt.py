@@ -16,6 +16,11 @@ __all__ = ["GPT", "VARIANTS"]
 VARIANTS = ("vanilla", "synthesizer", "rotary")
 
 
+def _turned(x: Float[Tensor, "*b n d_k"]) -> Float[Tensor, "*b n d_k"]:
+    exact = x if x.dtype == torch.float64 else x.float()
+    return rotary(exact, torch.arange(x.shape[-2], device=x.device)).to(x.dtype)
+
+
 def turned_heads(
     Q: Float[Tensor, "*b n d_k"], K: Float[Tensor, "*c m d_k"], V: Float[Tensor, "*c m d_k"]
 ) -> tuple[Float[Tensor, "*b n d_k"], Float[Tensor, "*c m d_k"], Float[Tensor, "*c m d_k"]]:
@@ -28,11 +33,7 @@ def turned_heads(
     ([[1.0, 1.0]], [[1.0, 1.0]])
     """
 
-    def turned(x: Tensor) -> Tensor:
-        exact = x if x.dtype == torch.float64 else x.float()
-        return rotary(exact, torch.arange(x.shape[-2], device=x.device)).to(x.dtype)
-
-    return turned(Q), turned(K), V
+    return _turned(Q), _turned(K), V
 
 
 class Block(nn.Module):
