@@ -1,6 +1,8 @@
 """Heads removed one by one: what the figure shows is what the study recorded."""
 
 import functools
+import json
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +14,19 @@ from .figure import Seen, same, shows, value
 # The names in the figure, and those of the record.
 ORDERS = {"leave-one-out": "leave-one-out", "gate": "gate", "the note's": "note",
           "high entropy": "high entropy first"}  # fmt: skip
+
+
+def written() -> str:
+    """What the chapter writes into its page, as its stored notebook has it."""
+    stored = Path(__file__).parents[3] / "notebooks" / "pruning.ipynb"
+    cells = json.loads(stored.read_text(encoding="utf-8"))["cells"]
+    shown = ["".join(output.get("data", {}).get("text/html", ""))
+             for cell in cells for output in cell.get("outputs", ())]  # fmt: skip
+    (found,) = [html for html in shown if "pruning-record" in html]
+    return found
+
+
+DATA = written()
 
 
 @functools.cache
