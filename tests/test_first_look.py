@@ -10,7 +10,6 @@ from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells
 
 CELLS = cells_of("first_look")
 LN2, log2 = math.log(2), math.log2
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import itertools
 import math
 import statistics
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -14,7 +13,6 @@ FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 LAST = max(i for i, cell in enumerate(CELLS) if "hide-cell" in cell.tags)
 EXERCISES = CELLS[FIRST : LAST + 1]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 SETS = [s for k in range(4) for s in itertools.combinations(range(3), k)]
 
