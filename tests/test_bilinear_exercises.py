@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -13,14 +12,6 @@ CELLS = cells_of("bilinear")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 RUN = [CELLS[0], *EXERCISES]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fewer_instances():
-    """For the printed solutions too: the chapter itself runs them on all two hundred."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("attnlib.evidence.answers.EXAMPLES", 50)
-        yield
 
 
 def by_projectors(W_Q, W_K):

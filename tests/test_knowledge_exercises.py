@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from statistics import median_high
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -15,7 +14,6 @@ CELLS = cells_of("knowledge")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def by_trying_all(table):

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of
@@ -12,7 +11,6 @@ FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 NEEDED = ("def draw", "def recurrent")
 RUN = [CELLS[0], *(c for c in CELLS if any(word in c.code for word in NEEDED)), *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def field_by_sets(stack):

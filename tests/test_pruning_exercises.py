@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -12,7 +11,6 @@ CELLS = cells_of("pruning")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 SETS = [s for k in range(4) for s in itertools.combinations(range(3), k)]
 
