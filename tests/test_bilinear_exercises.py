@@ -78,11 +78,17 @@ def one_entry(M):
 
 
 RIGHT = {
-    "check_certain": [by_basis, by_directions, by_columns],
+    "check_certain": [
+        by_basis,
+        by_directions,
+        by_columns,
+        lambda W_Q, W_K: by_basis(W_Q, W_K).float().numpy(),
+    ],
     "check_zeros": [
         lambda M: strike(M, int(M.shape[0] < M.shape[1])),
         lambda M: strike(M, int(M.shape[0] <= M.shape[1]), -1),
         lambda M: min((strike(M, a) for a in (0, 1)), key=lambda Z: int((Z == 0).sum())).tolist(),
+        lambda M: strike(M, int(M.shape[0] < M.shape[1])).float().numpy(),
     ],
     "check_invisible": [
         by_projectors,
@@ -107,6 +113,9 @@ WRONG = {
         (lambda W_Q, W_K: by_basis(W_Q, W_K).T, "determined"),
         (lambda W_Q, W_K: by_basis(W_K, W_Q), "determined"),
         (lambda W_Q, W_K: 1 - by_basis(W_Q, W_K), "determined"),
+        (lambda W_Q, W_K: by_basis(W_Q, W_K) * (W_Q != 0), "is determined"),
+        (lambda W_Q, W_K: (W_Q == 0) & (W_K.T == 0), "determined"),
+        (lambda W_Q, W_K: torch.randint(2, (3, 3)), "determined"),
         (lambda W_Q, W_K: by_basis(W_Q, W_K)[0], "shape"),
         (lambda W_Q, W_K: W_Q @ W_K.T / 7, "0 or 1"),
         (lambda W_Q, W_K: math.nan * torch.eye(3), "0 or 1"),
@@ -120,7 +129,9 @@ WRONG = {
         (one_entry, "the rank is 2"),
         (lambda M: M - torch.eye(*M.shape) * M, "the rank is 2"),
         (lambda M: -strike(M, int(M.shape[0] < M.shape[1])), "must stay"),
+        (lambda M: M.triu(1), "are enough"),
         (lambda M: M[1:], "shape"),
+        (lambda M: M.tolist()[0], "shape"),
         (lambda M: math.nan * M, "must stay"),
         (lambda M: 0.0, "shape"),
     ],
@@ -141,6 +152,8 @@ WRONG = {
         (lambda u, c, r: keep(c**2 * u, u, r), "best"),
         (lambda u, c, r: keep(c * u.abs(), u, r), "best"),
         (lambda u, c, r: keep(c, u, r), "best"),
+        (lambda u, c, r: keep(c**4 * u.abs(), u, r), "best"),
+        (lambda u, c, r: 0 * u, "best"),
         (lambda u, c, r: keep(c**2 * u.abs(), u.abs(), r), "best"),
         (lambda u, c, r: keep(c**2 * u.abs(), c**2 * u, r), "best"),
         (lambda u, c, r: u, "rank"),
