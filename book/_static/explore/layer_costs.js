@@ -76,7 +76,7 @@ function drawReading(svg, said, [n, d, k, hops]) {
   });
   const at = layers.map(({ hop }) => heard(n, hop, hops));
   const order = ["fewer than", "as many as", "more than"][1 + Math.sign(costs[2] - costs[0])];
-  said.textContent = `After ${counted(hops, "hop")} of ${n} tokens the last to have heard of token 1 is token `
+  said.textContent = `After ${counted(hops, "hop")} the last of ${n} tokens to have heard of token 1 is token `
     + `${at[0]} in the recurrence, ${at[1]} with convolutions of ${k} taps, ${at[2]} with self-attention. With `
     + `d = ${d} self-attention takes ${order} the recurrence: ${costs[2]} multiply–adds against ${costs[0]}.`;
 }

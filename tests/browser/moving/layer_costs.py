@@ -115,7 +115,7 @@ def check_reading(seen: Seen) -> None:
     shares(seen.number("bar", "width"), np.array(costs) / sum(costs))
     order = "fewer than" if n < d else "as many as" if n == d else "more than"
     assert seen.said == (
-        f"After {counted(hops, 'hop')} of {n} tokens the last to have heard of token 1 is token "
+        f"After {counted(hops, 'hop')} the last of {n} tokens to have heard of token 1 is token "
         f"{at[0]} in the recurrence, {at[1]} with convolutions of {k} taps, {at[2]} with "
         f"self-attention. With d = {d} self-attention takes {order} the recurrence: "
         f"{costs[2]} multiply–adds against {costs[0]}."
