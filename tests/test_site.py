@@ -199,6 +199,17 @@ def test_an_old_anchor_of_the_package_leads_to_the_entry(old, new):
     assert [p["id"] if old == new else p.parent.get("id") for p in places] == [new]
 
 
+@pytest.mark.parametrize("old", ["check-head-cross-entropy", "thm-order-pinsker"])
+def test_an_old_anchor_of_a_part_that_moved_stands_on_the_link_to_it(old):
+    """Comparing heads was in the chapter on order, and is in that on pruning."""
+    ordering, pruning = (pages()[site() / "notebooks" / f"{name}.html"]
+                         for name in ("ordering", "pruning"))  # fmt: skip
+    section = ordering.find(id=old).find_parent("section")
+    assert "Comparing heads" in section.h3.text
+    assert section.find("a", href="pruning.html#comparing-heads")
+    assert pruning.find(id="comparing-heads").find_parent("section").find(id=old)
+
+
 def index_of_package():
     return pages()[site() / "book" / "api.html"].select_one("dl.module-index")
 

@@ -45,6 +45,16 @@ def is_open(page, selector):
 # -- folds -------------------------------------------------------------------------------------
 
 
+def test_an_old_anchor_in_the_section_for_the_expert_opens_it(visit):
+    page = visit("notebooks/ordering.html#thm-order-pinsker")
+    assert is_open(page, "details.expert")
+
+
+def test_numbers_for_a_script_leave_no_empty_box(visit):
+    page = visit("notebooks/pruning.html")
+    assert page.locator(".cell_output:has(.pruning-record)").bounding_box() is None
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_the_switch_opens_all_and_is_remembered(visit, address, site, scheme):
     base = address if scheme == "http" else site.as_uri() + "/"
