@@ -434,6 +434,22 @@ def test_every_claim_block_is_a_card_with_its_evidence(chapter):
 
 
 @chapters
+def test_what_answers_an_exercise_is_folded_below_it(chapter):
+    """One fold for its checker and its solutions, in this order; a solution alone folds itself."""
+    article = chapter_page(chapter)
+    checkers = [c for c in article.select("div.cell") if "@check_answer" in c.get_text()]
+    assert checkers
+    for cell in [*checkers, *article.select("details.solution")]:
+        fold = cell.find_parent("details", class_="answers")
+        asked = fold or cell.find_parent("div", class_="solution")
+        assert "exercise" in asked.find_previous_sibling(["div", "details"])["class"]
+        assert fold or cell not in checkers
+    for fold in article.select("details.answers"):
+        assert fold.select("details.solution")
+        assert not fold.has_attr("open")
+
+
+@chapters
 def test_code_is_folded_by_what_it_is_for(chapter):
     cells = chapter_page(chapter).select("div.cell")
     assert len(cells) > 10
