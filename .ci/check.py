@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from warm import warm_kernels
+
 ROOT = Path(__file__).parents[1]
 SIDE_BY_SIDE = 2
 PYTEST = "python -m pytest -x --no-header --tb=short"
@@ -95,7 +97,7 @@ def whole(dear: bool) -> list[list[Step]]:
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     site = f"{BUILD} && {PYTEST} tests/test_site.py"
     # The kernels check no shapes, so pytest need not load what does, and torch with it.
-    nbval = f"{PYTEST} -o addopts= --nbval --nbval-current-env"
+    nbval = f"{PYTEST} -o addopts= --nbval $KERNEL"
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
@@ -200,5 +202,6 @@ if __name__ == "__main__":
     if argument == "--browser":
         sys.exit(run(in_a_browser()))
     if argument in ("--test", "--all"):
-        sys.exit(run(whole(dear=argument == "--all")))
+        with warm_kernels() as os.environ["KERNEL"]:
+            sys.exit(run(whole(dear=argument == "--all")))
     sys.exit(run(one_topic(argument) if argument else quick()))
