@@ -1,0 +1,28 @@
+From Coq Require Import Reals Lra Lia Psatz.
+From Coquelicot Require Import Coquelicot.
+From Book Require Import common smooth_max.
+Open Scope R_scope.
+Set Bullet Behavior "Strict Subproofs".
+
+(** claim softmax-base. With the base b > 1 the weights are those of softmax for ln b times the scores. *)
+Theorem other_base n b s i : 1 < b -> Rpower b (s i) / Sum n (fun j => Rpower b (s j)) = softmax n (fun j => ln b * s j) i.
+Proof.
+  intro Hb. unfold softmax, Rpower. rewrite (Rmult_comm (ln b) (s i)).
+  rewrite (Sum_ext n (fun j => exp (ln b * s j)) (fun j => exp (s j * ln b))); [reflexivity|].
+  intros. rewrite Rmult_comm. reflexivity.
+Qed.
+(** claim key-in-the-middle. If the score of key n is the mean of those of the n others under the law p, as
+    for a key that is this mean, it gets at most 1 / (1 + exp(H(p))). *)
+Theorem key_in_the_middle n z p : Law n p -> z n = Mean n p z -> softmax (S n) z n <= 1 / (1 + exp (Ent n p)).
+Proof.
+  intros L E. pose proof (Law_n _ _ L) as Hn. pose proof (Z_pos n z Hn) as Z.
+  pose proof (LSE_gibbs n 1 z p Rlt_0_1 L) as G. unfold LSE in G.
+  rewrite (Sum_ext n (fun i => exp (1 * z i)) (fun i => exp (z i))) in G by (intros; rewrite Rmult_1_l; reflexivity).
+  rewrite Rinv_1, Rmult_1_l, <- E in G. replace (Ent n p / 1) with (Ent n p) in G by field.
+  assert (Q : exp (z n) * exp (Ent n p) <= Sum n (fun i => exp (z i))).
+  { rewrite <- exp_plus, <- (exp_ln _ Z). destruct G as [G|G]; [apply Rlt_le, exp_increasing, G|rewrite G; lra]. }
+  unfold softmax. simpl Sum. set (s := Sum n _) in *. pose proof (exp_pos (z n)). pose proof (exp_pos (Ent n p)).
+  apply Rmult_le_reg_r with ((s + exp (z n)) * (1 + exp (Ent n p))); [nra|].
+  replace (exp (z n) / (s + exp (z n)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (exp (z n) + exp (z n) * exp (Ent n p)) by (field; lra).
+  replace (1 / (1 + exp (Ent n p)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (s + exp (z n)) by (field; lra). lra.
+Qed.
