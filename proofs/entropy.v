@@ -343,6 +343,36 @@ Proof.
   apply Rle_lt_trans with (ln 7); [apply ln_mono; assumption|].
   apply Rlt_le_trans with 2; [interval with (i_prec 60)|]. apply phi_ge2. nra.
 Qed.
+Lemma aux1_strict x : 0 < x -> 2 * ln (1 + x) < 1 + x - / (1 + x).
+Proof.
+  intro Hx. pose proof (aux1 (x / 2) ltac:(lra)) as Q.
+  destruct (MVT_gen (fun t => 1 + t - / (1 + t) - 2 * ln (1 + t)) (x / 2) x (fun t => t ^ 2 / (1 + t) ^ 2)) as [c [[Hc _] E]].
+  - intros t [Ht _]. rewrite Rmin_left in Ht by lra. auto_derive; [repeat split; lra|field; lra].
+  - intros t [Ht _]. rewrite Rmin_left in Ht by lra. apply continuity_pt_filterlim.
+    apply (ex_derive_continuous (fun t => 1 + t - / (1 + t) - 2 * ln (1 + t))). auto_derive. repeat split; lra.
+  - rewrite Rmin_left in Hc by lra.
+    assert (0 < c ^ 2 / (1 + c) ^ 2) by (apply Rdiv_lt_0_compat; apply pow_lt; lra).
+    assert (0 < c ^ 2 / (1 + c) ^ 2 * (x - x / 2)) by (apply Rmult_lt_0_compat; lra). lra.
+Qed.
+Lemma phi_above_1 x : 1 < x -> ln 8 < phi x.
+Proof.
+  intro Hx. rewrite <- phi_1.
+  destruct (MVT_gen phi 1 x (fun t => (1 + t - / (1 + t) - 2 * ln (1 + t)) / t ^ 2)) as [c [[Hc _] E]].
+  - intros t [Ht _]. rewrite Rmin_left in Ht by lra. apply phi_derive. lra.
+  - intros t [Ht _]. rewrite Rmin_left in Ht by lra. apply continuity_pt_filterlim, (ex_derive_continuous phi).
+    eexists. apply phi_derive. lra.
+  - rewrite Rmin_left in Hc by lra. pose proof (aux1_strict c ltac:(lra)).
+    assert (0 < (1 + c - / (1 + c) - 2 * ln (1 + c)) / c ^ 2 * (x - 1)); [|lra].
+    apply Rmult_lt_0_compat; [|lra]. apply Rdiv_lt_0_compat; [lra|]. apply pow_lt. lra.
+Qed.
+(** claim entropy-C-closer. At n = 8 no eps above 1/8 serves for every law. *)
+Theorem no_larger_eps_8 e : / 8 < e -> e < 1 - / 8 ->
+  ~ forall a, Law 8 a -> Rabs (B 8 e a - A 8 a) <= Rabs (C 8 e a - A 8 a).
+Proof.
+  intros He Hb H. replace 8 with (INR 8) in Hb by (simpl; ring).
+  apply B_closer_iff in H; [|lia|lra|exact Hb]. replace (INR 8) with 8 in H by (simpl; ring).
+  pose proof (phi_above_1 (8 * e) ltac:(lra)). lra.
+Qed.
 (** The one-hot law. *)
 Definition hot (k i : nat) : R := if Nat.eqb i k then 1 else 0.
 Lemma hot_law n k : (k < n)%nat -> Law n (hot k).

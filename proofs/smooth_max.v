@@ -1,6 +1,6 @@
 From Coq Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Book Require Import common.
+From Book Require Import common softmax.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
@@ -175,6 +175,18 @@ Proof.
       - rewrite Sum_minus, Sum_const, X. ring. }
     intros i Hi. apply Rmult_eq_reg_l with k; [|lra]. apply exp_inv. pose proof (T i Hi). lra.
   - intro X. rewrite <- Sum_const. apply Sum_ext. intros i Hi. rewrite X by exact Hi. reflexivity.
+Qed.
+(** claim smooth-max-n. Its Hessian is k times diag(y) - y y', with y = softmax(kx). *)
+Theorem LSE_hessian n k x i j : (i < n)%nat -> (j < n)%nat ->
+  is_derive (fun t => sharp n k (upd x j t) i) (x j) (k * J (sharp n k x) i j).
+Proof.
+  intros Hi Hj. pose proof (softmax_derivative n (fun l => k * x l) i j Hj Hi) as Q.
+  assert (L : is_derive (fun t => k * t) (x j) k) by (auto_derive; [trivial|ring]).
+  pose proof (is_derive_comp (fun s => softmax n (upd (fun l => k * x l) j s) i) (fun t => k * t) (x j) _ _ Q L) as D.
+  revert D. apply is_derive_ext. intro t. unfold sharp, softmax.
+  assert (U : forall l, upd (fun l => k * x l) j (k * t) l = k * upd x j t l) by (intro l; unfold upd; destruct (Nat.eqb l j); reflexivity).
+  rewrite U, (Sum_ext n (fun l => exp (upd (fun m => k * x m) j (k * t) l)) (fun l => exp (k * upd x j t l))); [reflexivity|].
+  intros l _. rewrite U. reflexivity.
 Qed.
 (** claim smooth-max-sign. A constant added to all entries is added to LSE. *)
 Theorem LSE_shift n k x c : (0 < n)%nat -> 0 < k -> LSE n k (fun i => x i + c) = LSE n k x + c.

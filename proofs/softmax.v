@@ -104,6 +104,13 @@ Proof.
   rewrite (Sum_ext n (fun i => 2 * (y i * (1 - y i)) * v i ^ 2) (fun i => 2 * (y i * v i ^ 2) - 2 * (y i ^ 2 * v i ^ 2))) by (intros; ring).
   rewrite Sum_minus, !Sum_scal. lra.
 Qed.
+(** claim softmax-lipschitz. v'Jv is at most the largest weight times |v|^2. *)
+Theorem J_below_max n y v M : Sum n y = 1 -> (forall i, (i < n)%nat -> y i <= M) -> quad n y v <= M * dot n v v.
+Proof.
+  intros E B. rewrite quad_form. apply Rle_trans with (Sum n (fun i => y i * v i ^ 2)).
+  - pose proof (pow2_ge_0 (Mean n y v)). lra.
+  - unfold dot. rewrite <- Sum_scal. apply Sum_le. intros i Hi. pose proof (B i Hi). pose proof (pow2_ge_0 (v i)). nra.
+Qed.
 (** claim softmax-lipschitz. v'Jv is at most half of |v|^2. *)
 Theorem J_half n y v : Law n y -> quad n y v <= / 2 * dot n v v.
 Proof.
