@@ -152,3 +152,18 @@ Proof. unfold dot. rewrite <- Sum_scal. apply Sum_ext. intros. ring. Qed.
 Definition weight d m (K : nat -> nat -> R) q := softmax m (fun k => dot d (K k) q).
 (** The k-th unit vector. *)
 Definition unit_vector (k i : nat) : R := if Nat.eqb k i then 1 else 0.
+
+(* A sum over shuffled indices; tau undoes sigma. *)
+Lemma Sum_shuffled n sigma tau (f : nat -> R) : (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) -> Sum n (fun i => f (sigma i)) = Sum n f.
+Proof.
+  intros S T.
+  transitivity (Sum n (fun i => Sum n (fun j => if Nat.eqb j (sigma i) then f j else 0))).
+  - apply Sum_ext. intros i Hi. symmetry. apply (Sum_delta n (sigma i) f), S, Hi.
+  - rewrite Sum_swap. apply Sum_ext. intros j Hj.
+    transitivity (Sum n (fun i => if Nat.eqb i (tau j) then f j else 0)); [|apply (Sum_delta n (tau j) (fun _ => f j)), T, Hj].
+    apply Sum_ext. intros i Hi.
+    destruct (Nat.eqb_spec j (sigma i)) as [E|E], (Nat.eqb_spec i (tau j)) as [F|F]; try reflexivity; exfalso.
+    + apply F. rewrite E. symmetry. apply S, Hi.
+    + apply E. rewrite F. symmetry. apply T, Hj.
+Qed.

@@ -11,6 +11,30 @@ Proof.
   rewrite (Sum_ext n (fun j => exp (ln b * s j)) (fun j => exp (s j * ln b))); [reflexivity|].
   intros. rewrite Rmult_comm. reflexivity.
 Qed.
+(** claim mean-of-values. The output lies strictly between the least value and the largest, unless all are equal. *)
+Theorem output_between n z v lo hi i j : (forall k, (k < n)%nat -> lo <= v k <= hi) ->
+  (i < n)%nat -> (j < n)%nat -> v i < hi -> lo < v j -> lo < Mean n (softmax n z) v < hi.
+Proof.
+  intros B Hi Hj Li Lj. destruct (softmax_law n z ltac:(lia)) as [_ E].
+  pose proof (fun k => softmax_pos n z k ltac:(lia)) as P. split.
+  - apply Rle_lt_trans with (Sum n (fun k => softmax n z k * lo)); [rewrite Sum_scal_r, E; lra|].
+    apply (Sum_lt n _ _ j Hj); [|apply Rmult_lt_compat_l; [apply P|exact Lj]].
+    intros k Hk. apply Rmult_le_compat_l; [apply Rlt_le, P|apply B, Hk].
+  - apply Rlt_le_trans with (Sum n (fun k => softmax n z k * hi)); [|rewrite Sum_scal_r, E; lra].
+    apply (Sum_lt n _ _ i Hi); [|apply Rmult_lt_compat_l; [apply P|exact Li]].
+    intros k Hk. apply Rmult_le_compat_l; [apply Rlt_le, P|apply B, Hk].
+Qed.
+(** claim mean-of-values. Every weight is positive. *)
+Theorem positive_weights n z i : (0 < n)%nat -> 0 < softmax n z i.
+Proof. apply softmax_pos. Qed.
+(** claim mean-of-values. Scores and values shuffled alike leave the output as it is; tau undoes sigma. *)
+Theorem output_shuffled n sigma tau z v : (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) ->
+  Mean n (softmax n (fun i => z (sigma i))) (fun i => v (sigma i)) = Mean n (softmax n z) v.
+Proof.
+  intros S T. unfold Mean, softmax. rewrite (Sum_shuffled n sigma tau (fun i => exp (z i)) S T).
+  exact (Sum_shuffled n sigma tau (fun i => exp (z i) / Sum n (fun j => exp (z j)) * v i) S T).
+Qed.
 (** claim key-in-the-middle. If the score of key n is the mean of those of the n others under the law p, as
     for a key that is this mean, it gets at most 1 / (1 + exp(H(p))). *)
 Theorem key_in_the_middle n z p : Law n p -> z n = Mean n p z -> softmax (S n) z n <= 1 / (1 + exp (Ent n p)).

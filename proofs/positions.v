@@ -57,3 +57,28 @@ Proof.
   assert (sqrt 2 * sqrt 2 = 2) by (apply sqrt_sqrt; lra). assert (0 < sqrt 2) by (apply sqrt_lt_R0; lra).
   field_simplify; [|lra]. replace (sqrt 2 ^ 2) with 2 by (simpl; lra). field.
 Qed.
+(** Self-attention of n tokens X 0, ..., X (n-1): one entry of the output at t. The scores are any function
+    of the two tokens, the values any function of the token. *)
+Definition attend {Token : Type} n (score : Token -> Token -> R) (value : Token -> R) (X : nat -> Token) t :=
+  Mean n (softmax n (fun s => score (X t) (X s))) (fun s => value (X s)).
+(** claim permutation-equivariance. Tokens in another order have their outputs in that order; tau undoes sigma. *)
+Theorem outputs_permuted (Token : Type) n score value (X : nat -> Token) sigma tau t :
+  (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) ->
+  attend n score value (fun s => X (sigma s)) t = attend n score value X (sigma t).
+Proof.
+  intros S T. unfold attend, Mean, softmax.
+  rewrite (Sum_shuffled n sigma tau (fun s => exp (score (X (sigma t)) (X s))) S T).
+  exact (Sum_shuffled n sigma tau
+    (fun s => exp (score (X (sigma t)) (X s)) / Sum n (fun r => exp (score (X (sigma t)) (X r))) * value (X s)) S T).
+Qed.
+(** claim permutation-equivariance. The output of one fixed query is the same for every order of the tokens. *)
+Theorem fixed_query (Token : Type) n (score value : Token -> R) (X : nat -> Token) sigma tau :
+  (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) ->
+  Mean n (softmax n (fun s => score (X (sigma s)))) (fun s => value (X (sigma s)))
+  = Mean n (softmax n (fun s => score (X s))) (fun s => value (X s)).
+Proof.
+  intros S T. unfold Mean, softmax. rewrite (Sum_shuffled n sigma tau (fun s => exp (score (X s))) S T).
+  exact (Sum_shuffled n sigma tau (fun s => exp (score (X s)) / Sum n (fun r => exp (score (X r))) * value (X s)) S T).
+Qed.

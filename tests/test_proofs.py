@@ -1,18 +1,14 @@
 """The gate of the machine-read proofs, and that their stored result belongs to the sources."""
 
 import shutil
-import sys
 
 import pytest
 import yaml
-from helpers import ROOT, script
+from helpers import script
 
 from attnlib.evidence.ledger import load_claims
 
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-import formal
-
-proofs = script("proofs")
+proofs, formal = script("proofs"), script("formal", "book/_ext")
 needs_rocq = pytest.mark.skipif(
     shutil.which("coqc") is None, reason=f"the gate was not tried. {proofs.MISSING}"
 )
