@@ -80,6 +80,12 @@ def definitions(file: str) -> list[str]:
     return ["", ":::{dropdown} Definitions", "```coq", *found.splitlines(), "```", ":::", ""]
 
 
+def title(chapter: str) -> str:
+    """The heading of a chapter, one level down."""
+    text = (PROOFS.parent / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8")
+    return "#" + re.search(r"^# .*$", text, re.MULTILINE)[0]
+
+
 class FormalProofs(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         for path in (RESULT, DIFFERENCES, *PROOFS.glob("*.v")):
@@ -92,7 +98,7 @@ class FormalProofs(SphinxDirective):
         for chapter in dict.fromkeys(claim["chapter"] for claim in claims.values()):
             mine = [id for id in proved() if claims[id]["chapter"] == chapter]
             if mine:
-                lines += ["", f"## {chapter.replace('_', ' ').capitalize()}", ""]
+                lines += ["", title(chapter), ""]
                 files = dict.fromkeys(t["file"] for id in mine for t in proved()[id].theorems)
                 lines += [line for file in files for line in definitions(file)]
                 for id in mine:
