@@ -41,20 +41,17 @@ def no_waiting_for_the_disk(monkeypatch):
     monkeypatch.setattr("attnlib._files.os.fsync", lambda file: None)
 
 
-@pytest.fixture
-def fewer_instances(monkeypatch):
-    """For checkers of answers: the first fifty show every wrong version up, and are quick."""
-    monkeypatch.setattr("attnlib.evidence.answers.EXAMPLES", 50)
-
-
 @pytest.fixture(scope="module")
 def run(request):
     """What a module's RUN, cells of a chapter, leaves behind: its names, and what was printed.
 
-    As in a notebook no shapes are checked: that took half of the time.
+    As in a notebook no shapes are checked: that took half of the time. And fewer instances are
+    tried than a reader's answer gets: every wrong version that a test names shows up among them.
     """
-    with unchecked(), run_cells(request.module.RUN) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch, unchecked():
+        patch.setattr("attnlib.evidence.answers.EXAMPLES", 50)
+        with run_cells(request.module.RUN) as found:
+            yield found
 
 
 @pytest.fixture

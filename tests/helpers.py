@@ -85,8 +85,12 @@ def each_once(names, *lists):
 
 
 def answer_cases(given):
-    """A case for each answer to each checker, named after it."""
-    return [pytest.param(name, answer, id=f"{name}-{i}")
+    """A case for each answer to each checker, named after it.
+
+    To find a counterexample and to shrink it takes a tenth of a second, and there are hundreds:
+    three answers to each checker are for every day, the others have the mark slow.
+    """
+    return [pytest.param(name, answer, id=f"{name}-{i}", marks=[pytest.mark.slow] * (i >= 3))
             for name, several in given.items() for i, answer in enumerate(several)]  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -13,7 +12,6 @@ CELLS = cells_of("bilinear")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def by_projectors(W_Q, W_K):
@@ -48,7 +46,50 @@ def by_trying_all(u, c, r):
     return u * min(masks, key=lambda m: float((c**2 * u * (1 - m)).norm()))
 
 
+def by_basis(W_Q, W_K):
+    """Entries that no change of the kernel's basis touches."""
+    N_Q, N_K = unidentifiable(W_Q, W_K)
+    kernel = torch.einsum("ip,jq->pqij", N_Q, N_K).flatten(0, 1)
+    return (kernel.abs().amax(0) < 1e-9).long()
+
+
+def by_directions(W_Q, W_K):
+    unit_Q, unit_K = (W[:, 0].abs() / W.norm() > 1 - 1e-9 for W in (W_Q, W_K))
+    return [[bool(a or b) for b in unit_K] for a in unit_Q]
+
+
+def by_columns(W_Q, W_K):
+    sure = torch.zeros(3, 3)
+    for k in range(3):
+        sure[k] += (W_Q.flatten() != 0).tolist() == [i == k for i in range(3)]
+        sure[:, k] += (W_K.flatten() != 0).tolist() == [i == k for i in range(3)]
+    return sure.clamp(max=1)
+
+
+def strike(M, axis, where=0):
+    mask = torch.ones_like(M)
+    mask.select(axis, where).zero_()
+    return M * mask
+
+
+def one_entry(M):
+    M[0, 0] = 0
+    return M
+
+
 RIGHT = {
+    "check_certain": [
+        by_basis,
+        by_directions,
+        by_columns,
+        lambda W_Q, W_K: by_basis(W_Q, W_K).float().numpy(),
+    ],
+    "check_zeros": [
+        lambda M: strike(M, int(M.shape[0] < M.shape[1])),
+        lambda M: strike(M, int(M.shape[0] <= M.shape[1]), -1),
+        lambda M: min((strike(M, a) for a in (0, 1)), key=lambda Z: int((Z == 0).sum())).tolist(),
+        lambda M: strike(M, int(M.shape[0] < M.shape[1])).float().numpy(),
+    ],
     "check_invisible": [
         by_projectors,
         by_kernel,
@@ -64,6 +105,36 @@ RIGHT = {
     ],
 }
 WRONG = {
+    "check_certain": [
+        (lambda W_Q, W_K: (W_Q != 0) | (W_K.T != 0), "is not determined"),
+        (lambda W_Q, W_K: (W_Q != 0) & (W_K.T != 0), "determined"),
+        (lambda W_Q, W_K: torch.zeros(3, 3), "is determined"),
+        (lambda W_Q, W_K: torch.ones(3, 3), "is not determined"),
+        (lambda W_Q, W_K: by_basis(W_Q, W_K).T, "determined"),
+        (lambda W_Q, W_K: by_basis(W_K, W_Q), "determined"),
+        (lambda W_Q, W_K: 1 - by_basis(W_Q, W_K), "determined"),
+        (lambda W_Q, W_K: by_basis(W_Q, W_K) * (W_Q != 0), "is determined"),
+        (lambda W_Q, W_K: (W_Q == 0) & (W_K.T == 0), "determined"),
+        (lambda W_Q, W_K: torch.randint(2, (3, 3)), "determined"),
+        (lambda W_Q, W_K: by_basis(W_Q, W_K)[0], "shape"),
+        (lambda W_Q, W_K: W_Q @ W_K.T / 7, "0 or 1"),
+        (lambda W_Q, W_K: math.nan * torch.eye(3), "0 or 1"),
+        (lambda W_Q, W_K: 0.5, "shape"),
+    ],
+    "check_zeros": [
+        (lambda M: strike(M, 0), "are enough"),
+        (lambda M: strike(M, 1), "are enough"),
+        (lambda M: 0 * M, "are enough"),
+        (lambda M: M, "nothing is zeroed"),
+        (one_entry, "the rank is 2"),
+        (lambda M: M - torch.eye(*M.shape) * M, "the rank is 2"),
+        (lambda M: -strike(M, int(M.shape[0] < M.shape[1])), "must stay"),
+        (lambda M: M.triu(1), "are enough"),
+        (lambda M: M[1:], "shape"),
+        (lambda M: M.tolist()[0], "shape"),
+        (lambda M: math.nan * M, "must stay"),
+        (lambda M: 0.0, "shape"),
+    ],
     "check_invisible": [
         (lambda W_Q, W_K: torch.eye(3) - W_K @ W_K.T / (W_K.T @ W_K), "the gradient of W_K"),
         (lambda W_Q, W_K: torch.eye(3) - W_Q @ W_Q.T / (W_Q.T @ W_Q), "the gradient of W_Q"),
@@ -81,6 +152,8 @@ WRONG = {
         (lambda u, c, r: keep(c**2 * u, u, r), "best"),
         (lambda u, c, r: keep(c * u.abs(), u, r), "best"),
         (lambda u, c, r: keep(c, u, r), "best"),
+        (lambda u, c, r: keep(c**4 * u.abs(), u, r), "best"),
+        (lambda u, c, r: 0 * u, "best"),
         (lambda u, c, r: keep(c**2 * u.abs(), u.abs(), r), "best"),
         (lambda u, c, r: keep(c**2 * u.abs(), c**2 * u, r), "best"),
         (lambda u, c, r: u, "rank"),

@@ -12,7 +12,6 @@ from attnlib.entropy import entropy, rectified
 CELLS = cells_of("entropy")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def without_zeros(p):

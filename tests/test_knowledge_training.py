@@ -126,9 +126,10 @@ def test_training_is_fixed_by_its_seed_and_leaves_the_random_stream_alone():
     assert not one.training
 
 
-def test_bfloat16_rounds_products_alone():
+@variants
+def test_bfloat16_rounds_products_alone(attention):
     """The first step's loss is off by bfloat16's rounding, not by nothing; the weights stay."""
-    plain, rounded = small(dropout=0.0), small(dropout=0.0)
+    plain, rounded = small(attention, dropout=0.0), small(attention, dropout=0.0)
     exact, near = (
         train(model, batches(), Schedule(1, 1e-3), bfloat16=flag)[0][1]
         for model, flag in ((plain, False), (rounded, True))
@@ -233,6 +234,17 @@ def test_bad_checkpoints(tmp_path):
 def test_a_loss_that_explodes_is_told():
     with pytest.raises(ValueError, match=r"^the loss is not finite at step \d+: try a smaller"):
         train(small(dropout=0.0), batches(), Schedule(200, 1e30), history_every=1)
+
+
+def test_weights_that_explode_are_not_saved(tmp_path):
+    """Between two looks at the loss too: the last whole checkpoint stays."""
+    schedule, path = Schedule(60, 1e30, warmup=0), tmp_path / "c.checkpoint"
+    with pytest.raises(ValueError, match=r"^the weights are not finite at step \d+: try a smaller"):
+        train(small(dropout=0.0), batches(), schedule, checkpoint=path, checkpoint_every=1,
+              history_every=60)  # fmt: skip
+    if path.exists():
+        model = read_dict(path, "checkpoint")["model"]
+        assert all(weights.isfinite().all() for weights in model.values())
 
 
 @pytest.mark.usefixtures("no_shape_checks")

@@ -2,17 +2,16 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of
 
 CELLS = cells_of("layer_costs")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
-EXERCISES = CELLS[FIRST:]
+LAST = max(i for i, cell in enumerate(CELLS) if "hide-cell" in cell.tags)
+EXERCISES = CELLS[FIRST : LAST + 1]
 NEEDED = ("def draw", "def recurrent")
 RUN = [CELLS[0], *(c for c in CELLS if any(word in c.code for word in NEEDED)), *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def field_by_sets(stack):
@@ -46,6 +45,12 @@ def one_after_the_other(Q, K, V):
     for k, v in zip(K, V, strict=True):
         M, Z = M + k[:, None] * v, Z + k
     return Q @ M / (Q * Z).sum(1, keepdim=True)
+
+
+def ones_beside(Q, K, V):
+    """Values and normaliser in one product."""
+    Y = Q @ (K.T @ torch.cat([V, torch.ones(len(V), 1)], 1))
+    return Y[:, :-1] / Y[:, -1:]
 
 
 def quadratic(Q, K, V):
@@ -82,6 +87,8 @@ RIGHT = {
         by_outer_products,
         by_einsum,
         one_after_the_other,
+        ones_beside,
+        lambda Q, K, V: V if len(Q) == 1 else ones_beside(Q, K, V),
         lambda Q, K, V: Q @ (K.T @ (V / (Q @ K.sum(0)).mean())) * (Q @ K.sum(0)).mean()
         / (Q @ K.sum(0))[:, None],
     ],
@@ -99,6 +106,8 @@ WRONG = {
         (lambda stack: sum(k * step for k, step in stack), "the search finds"),
         (lambda stack: 1 + sum(k - 1 for k, step in stack), "the search finds"),
         (lambda stack: 1 + max((k - 1) * step for k, step in stack), "the search finds"),
+        (lambda stack: sum((k - 1) * step for k, step in stack) + len(stack), "the search finds"),
+        (lambda stack: str(field_by_sets(stack)), "got '1', the search finds 1"),
         (lambda stack: [1], "the search finds"),
     ],
     "check_pairs": [
@@ -120,6 +129,8 @@ WRONG = {
         (lambda Q, K, V: Q @ (K.T @ V) / (Q @ K.sum(0)), ""),
         (lambda Q, K, V: torch.softmax(Q @ K.T, 1) @ V, ""),
         (lambda Q, K, V: Q @ (K.T @ V) / (Q @ (K.T @ torch.ones(len(K), len(K))))[:, :1], ""),
+        (lambda Q, K, V: by_einsum(Q.float(), K.float(), V.float()), "a wrong value"),
+        (lambda Q, K, V: V.mean(0).expand(len(Q), -1) * 1.0, "a wrong value"),
         (lambda Q, K, V: V.tolist(), "list"),
         (lambda Q, K, V: 0.0, "a float"),
     ],
@@ -130,6 +141,8 @@ WRONG = {
         (lambda offset, k: digits(offset - 1, k), ""),
         (lambda offset, k: [*digits(offset, k), 0], "layers"),
         (lambda offset, k: [k - 1] * len(digits(offset, k)), "move it by"),
+        (lambda offset, k: [offset * (k - 1) / (k ** len(digits(offset, k)) - 1)]
+         * len(digits(offset, k)), "no such tap"),
         (lambda offset, k: offset, "a int"),
     ],
 }  # fmt: skip

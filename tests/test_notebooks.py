@@ -62,10 +62,10 @@ def misquotations(text, values):
             wrong.append(f"{digits} quotes {name}, which no cell shows by state({name}=…)")
             continue
         typed = Decimal(digits.replace("−", "-")).scaleb(int(exponent.replace("−", "-") or 0))
-        # Half a unit of the last digit typed, and of the last digit stored.
+        # Half a unit of the last digit typed, and of the sixth stored: "0.99" is 0.990000.
         stored = Decimal(values[name])
         slack = Decimal(5).scaleb(typed.as_tuple().exponent - 1)
-        slack += Decimal(5).scaleb(stored.as_tuple().exponent - 1)
+        slack += Decimal(5).scaleb(stored.adjusted() - 6)
         if abs(typed - stored) > slack:
             wrong.append(f"{digits} quotes {name}, whose value is {values[name]}")
     wrong += [
@@ -309,11 +309,22 @@ def test_a_line_that_is_wrong_or_missing_is_found():
         ("0.576<!-- p -->", {"p": "0.576117"}, 0),
         ("−2.3e−5<!-- p -->", {"p": "-2.27e-05"}, 0),
         ("0.577<!-- p -->", {"p": "0.576117"}, 1),
+        ("0.98<!-- p -->", {"p": "0.99"}, 1),
+        ("0.44<!-- p -->", {"p": "0.435"}, 0),
         ("0.576<!-- q -->", {"p": "0.576117"}, 2),
         ("about 0.58 of it", {}, 1),
         ("$0.58$, `0.58`, section 3.2.1, 2.5 times", {}, 0),
     ],
-    ids=["right", "negative", "wrong-digit", "unknown-name", "unnamed", "not-a-quotation"],
+    ids=[
+        "right",
+        "negative",
+        "wrong-digit",
+        "next-digit",
+        "tie",
+        "unknown-name",
+        "unnamed",
+        "not-a-quotation",
+    ],
 )
 def test_misquotations_are_found(text, values, complaints):
     assert len(misquotations(text, values)) == complaints

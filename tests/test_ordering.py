@@ -499,9 +499,7 @@ ENDS = {
 }
 
 
-@dtypes
-@variants
-@pytest.mark.parametrize("leg", ENDS)
+@each_once("leg, variant, dtype", list(ENDS), VARIANTS, [*DTYPES, *reversed(DTYPES)])
 def test_line_integral_against_50_digits(leg, variant, dtype):
     """To the 1e-13 asked of the rule, and the rounding of the result."""
     p1, p2 = (tensor(row, dtype=dtype) for row in ENDS[leg])

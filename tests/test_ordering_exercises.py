@@ -18,7 +18,7 @@ from attnlib.ordering import segment_integrand
 CELLS = cells_of("ordering")
 EXERCISES = [c for c in CELLS if "@check_answer" in c.code or "hide-cell" in c.tags]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances", "no_shape_checks")
+pytestmark = pytest.mark.usefixtures("no_shape_checks")
 inf = math.inf
 
 

@@ -145,6 +145,7 @@ print(attnlib.__file__)
 """
 
 
+@pytest.mark.slow
 def test_what_a_chapter_reads_is_found_from_anywhere(installed, tmp_path):
     """The first cell of each, with imports, style and records, where nothing else lies."""
     first = "".join(f"exec({cells_of(chapter)[0].code!r}, {{}})\n" for chapter in CHAPTERS)

@@ -161,6 +161,7 @@ def buttons(build, tmp_path):
     return links
 
 
+@pytest.mark.slow  # a site of its own is built for it
 def test_without_a_repository_no_button_leads_elsewhere(buttons):
     assert buttons("") == {}
 
@@ -177,6 +178,7 @@ def test_one_setting_switches_on_all_buttons(buttons):
     assert issues.startswith("https://github.com/me/book/issues/new?")
 
 
+@pytest.mark.slow
 def test_buttons_of_another_host(buttons):
     found = buttons("https://gitlab.com/me/book")
     where = "https://mybinder.org/v2/gl/me%2Fbook/main"

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -13,7 +12,6 @@ from attnlib.positions import frequencies, rotary, shift_rotation, sinusoids
 CELLS = cells_of("positions")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code and "claim(" not in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def back_by_angles(code, k):

@@ -10,7 +10,6 @@ from helpers import RIGHT_ANSWER, WRONG_ANSWER, cells_of, run_cells, told
 CELLS = cells_of("scaling")
 CHECKERS = [cell for cell in CELLS if "@check_answer" in cell.code]
 RUN = [CELLS[0], *CHECKERS]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def row_variance(mu_q, Sigma_q, mu_k, Sigma_k):
@@ -90,9 +89,11 @@ def each(answers):
     return pytest.mark.parametrize(
         ("checker", "answer"),
         [
-            pytest.param(checker, answer, id=f"{checker}-{name}")
+            pytest.param(
+                checker, answer, id=f"{checker}-{name}", marks=[pytest.mark.slow] * (i >= 3)
+            )
             for checker, named in answers.items()
-            for name, answer in named.items()
+            for i, (name, answer) in enumerate(named.items())
         ],
     )
 

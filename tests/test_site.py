@@ -200,6 +200,17 @@ def test_an_old_anchor_of_the_package_leads_to_the_entry(old, new):
     assert [p["id"] if old == new else p.parent.get("id") for p in places] == [new]
 
 
+@pytest.mark.parametrize("old", ["check-head-cross-entropy", "thm-order-pinsker"])
+def test_an_old_anchor_of_a_part_that_moved_stands_on_the_link_to_it(old):
+    """Comparing heads was in the chapter on order, and is in that on pruning."""
+    ordering, pruning = (pages()[site() / "notebooks" / f"{name}.html"]
+                         for name in ("ordering", "pruning"))  # fmt: skip
+    section = ordering.find(id=old).find_parent("section")
+    assert "Comparing heads" in section.h3.text
+    assert section.find("a", href="pruning.html#comparing-heads")
+    assert pruning.find(id="comparing-heads").find_parent("section").find(id=old)
+
+
 def index_of_package():
     return pages()[site() / "book" / "api.html"].select_one("dl.module-index")
 
@@ -439,6 +450,22 @@ def test_what_a_machine_has_proved_stands_on_its_page_in_the_ledger_and_on_the_c
         stated = entry.select_one("details.formal").text
         assert [t for t in found.theorems if f"Theorem {t['name']} :" not in stated] == []
         assert f'book/{target}">' in cards
+
+
+@chapters
+def test_what_answers_an_exercise_is_folded_below_it(chapter):
+    """One fold for its checker and its solutions, in this order; a solution alone folds itself."""
+    article = chapter_page(chapter)
+    checkers = [c for c in article.select("div.cell") if "@check_answer" in c.get_text()]
+    assert checkers
+    for cell in [*checkers, *article.select("details.solution")]:
+        fold = cell.find_parent("details", class_="answers")
+        asked = fold or cell.find_parent("div", class_="solution")
+        assert "exercise" in asked.find_previous_sibling(["div", "details"])["class"]
+        assert fold or cell not in checkers
+    for fold in article.select("details.answers"):
+        assert fold.select("details.solution")
+        assert not fold.has_attr("open")
 
 
 @chapters

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -13,7 +12,6 @@ CELLS = cells_of("smooth_max")
 FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def two_by_two(x, k):

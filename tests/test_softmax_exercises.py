@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -14,7 +13,6 @@ FIRST = next(i for i, cell in enumerate(CELLS) if "@check_answer" in cell.code)
 EXERCISES = CELLS[FIRST:]
 inf = math.inf
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def by_a_loop(z):

@@ -11,7 +11,6 @@ from helpers import WRONG_ANSWER, answer_cases, cells_of, told
 CELLS = cells_of("synthesizer")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 TURN = torch.tensor([1.0, -1.0])
 

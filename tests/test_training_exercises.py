@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import pytest
 import torch
 from exercises import Checkers
 from helpers import cells_of
@@ -11,7 +10,6 @@ from helpers import cells_of
 CELLS = cells_of("training")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def by_halving(p, K):

@@ -2,7 +2,6 @@
 
 import math
 
-import pytest
 import torch
 import torch.nn.functional as F
 from exercises import Checkers
@@ -13,7 +12,6 @@ from attnlib.transformer import attention, causal_mask
 CELLS = cells_of("transformer")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code and "claim(" not in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def by_walking(n, w):

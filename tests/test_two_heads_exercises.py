@@ -13,7 +13,6 @@ from attnlib.two_heads import pair_miss
 CELLS = cells_of("two_heads")
 EXERCISES = [cell for cell in CELLS[1:] if "check_" in cell.code and "with claim" not in cell.code]
 RUN = [CELLS[0], *EXERCISES]
-pytestmark = pytest.mark.usefixtures("fewer_instances")
 
 
 def shortest(k_a, k_b, q_1):

@@ -176,7 +176,7 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Answer every question, write an answer on each line, and count those that are right.
 
-    A corpus of questions alone is answered too; then nothing is counted.
+    A corpus of questions alone is answered too; then answers are counted, and not those right.
     """
     require_writable(outputs_path, wiki, eval_corpus_path, reading_params_path)
     alphabet = Alphabet("".join(read_texts(wiki)))
@@ -187,7 +187,9 @@ def evaluate(
         found = [a for a, _ in greedy_answers(model, alphabet, [q for q, _ in pairs])]
     write_atomically(outputs_path, "".join(f"{answer}\n" for answer in found))
     right = [answer for _, answer in pairs]
-    if any(right):
+    if not any(right):
+        click.echo(f"{outputs_path}: {len(found)} answers, to be compared with nothing")
+    else:
         most = max(right, key=right.count)
         share, frequent = accuracy(found, right), right.count(most) / len(right)
         click.echo(f"right: {round(share * len(right))} of {len(right)} ({share:.1%}); "

@@ -16,17 +16,24 @@ __all__ = ["GPT", "VARIANTS"]
 VARIANTS = ("vanilla", "synthesizer", "rotary")
 
 
+def _turned(x: Float[Tensor, "*b n d_k"]) -> Float[Tensor, "*b n d_k"]:
+    exact = x if x.dtype == torch.float64 else x.float()
+    return rotary(exact, torch.arange(x.shape[-2], device=x.device)).to(x.dtype)
+
+
 def turned_heads(
     Q: Float[Tensor, "*b n d_k"], K: Float[Tensor, "*c m d_k"], V: Float[Tensor, "*c m d_k"]
 ) -> tuple[Float[Tensor, "*b n d_k"], Float[Tensor, "*c m d_k"], Float[Tensor, "*c m d_k"]]:
     """Rotary positions 0, 1, …: queries and keys turned, values as they are.
 
+    In half precision, as autocast gives it, they are turned in float32 and rounded once.
+
     >>> Q, K, V = turned_heads(*torch.ones(3, 1, 2))  # position 0: nothing turns
     >>> Q.tolist(), V.tolist()
     ([[1.0, 1.0]], [[1.0, 1.0]])
     """
-    q, k = (torch.arange(t.shape[-2], device=t.device) for t in (Q, K))
-    return rotary(Q, q), rotary(K, k), V
+
+    return _turned(Q), _turned(K), V
 
 
 class Block(nn.Module):
@@ -71,7 +78,7 @@ class GPT(nn.Module):
         n_layer, n_head, n_embd: layers, heads, width; n_head divides n_embd, and for "rotary"
             n_embd/n_head is even.
         attention: "vanilla", "synthesizer" or "rotary".
-        dropout: share of entries set to 0 while training.
+        dropout: share of entries set to 0 while training, below 1.
 
     Raises:
         ValueError: an argument is out of range or unknown; when called, idx is not an int64
@@ -93,7 +100,7 @@ class GPT(nn.Module):
         self.n_head = require_integer("n_head", n_head, 1)
         self.n_embd = require_integer("n_embd", n_embd, 1)
         self.attention = require_choice("attention", attention, VARIANTS)
-        dropout = require_real("dropout", dropout, least=0, most=1)
+        dropout = require_real("dropout", dropout, least=0, below=1)
         if n_embd % n_head:
             raise ValueError(f"n_embd must be a multiple of n_head, got {n_embd} and {n_head}")
         if attention == "rotary" and (n_embd // n_head) % 2:

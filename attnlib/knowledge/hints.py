@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
@@ -107,7 +108,8 @@ def hints(train: Pairs, examined: Pairs) -> dict[str, float]:
 def names_seen(texts: Sequence[str], train: Pairs, examined: Pairs) -> dict[str, int]:
     """Of the names asked: how many are in the training pairs, in a text, in one with the answer.
 
-    Serves the claim ``names-unseen``. A name counts only in full.
+    Serves the claim ``names-unseen``. A name counts only in full: not Ada Berg in
+    "Ada Bergson".
 
     Raises:
         ValueError: a question is none of the form of ``asked_name``.
@@ -118,7 +120,8 @@ def names_seen(texts: Sequence[str], train: Pairs, examined: Pairs) -> dict[str,
     """
     trained = {asked_name(q) for q, _ in train}
     asked = [(asked_name(q), place) for q, place in examined]
-    about = {name: [text for text in texts if name in text] for name, _ in asked}
+    whole = {name: re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name, _ in asked}
+    about = {name: [t for t in texts if name in t and whole[name].search(t)] for name, _ in asked}
     return {
         "in train": sum(name in trained for name, _ in asked),
         "in a text": sum(bool(about[name]) for name, _ in asked),

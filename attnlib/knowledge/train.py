@@ -88,16 +88,23 @@ def train(
                 history.append((step + 1, torch.stack(pending).mean().item()))
                 pending = []
                 if not math.isfinite(history[-1][1]):
-                    raise ValueError(f"the loss is not finite at step {step + 1}: try a smaller "
-                                     f"learning_rate than {schedule.learning_rate:g}")  # fmt: skip
+                    raise _diverged("loss is", step + 1, schedule)
                 bar.set_postfix(loss=f"{history[-1][1]:.3f}", refresh=False)
             bar.update()
             if after_step is not None:
                 after_step(step + 1)
             if checkpoint is not None and ((step + 1) % checkpoint_every == 0 or last):
+                # What cannot be gone on from is not saved over what can.
+                if not all(p.isfinite().all() for p in model.parameters()):
+                    raise _diverged("weights are", step + 1, schedule)
                 _save(checkpoint, settings, model, optimizer, (step + 1, history, pending))
     model.eval()
     return history
+
+
+def _diverged(what: str, step: int, schedule: Schedule) -> ValueError:
+    return ValueError(f"the {what} not finite at step {step}: try a smaller learning_rate than "
+                      f"{schedule.learning_rate:g}")  # fmt: skip
 
 
 def _adamw(model: GPT, schedule: Schedule) -> torch.optim.AdamW:

@@ -11,6 +11,7 @@ from attnlib import _commands
 from attnlib._commands import PATH, Commands, gathered
 from attnlib.studies import knowledge, pruning
 from attnlib.studies.knowledge_job import Options
+from attnlib.studies.knowledge_looks import record_looks
 
 
 @click.group(cls=Commands, context_settings={"show_default": True})
@@ -55,6 +56,14 @@ def knowledge_(
             f"{row['name']:32s} examined {row['examined']:6.1%}  trained on "
             f"{row['trained']:6.1%}  most frequent place {row['baseline']:6.1%}"
         )
+
+
+@cli.command("looks")
+@click.argument("folder", metavar="DIR", type=PATH)
+def looks_(folder: Path) -> None:
+    """Write into DIR/looks.json where the models of a study of knowledge in DIR look."""
+    rows = record_looks(folder)
+    click.echo(f"{len(rows)} rows in {folder / 'looks.json'}")
 
 
 if __name__ == "__main__":

@@ -132,16 +132,22 @@ def _shape(model: Reader) -> tuple[int, int]:
 
 # tqdm is generic in its stubs alone: tqdm[…] would fail at run time.
 def _subsets(model: Reader, test: Questions, bar: tqdm) -> dict[str, list[float]]:  # type: ignore[type-arg]
-    """Best, worst and mean accuracy with 0, 1, … heads removed, over all subsets of this size."""
+    """Best, worst and mean accuracy with 0, 1, … heads removed, and that of every set of heads.
+
+    ``all`` has the sets in the order of the binary numbers whose digits say which heads are gone,
+    head (0, 0) first.
+    """
     L, H = _shape(model)
+    every: list[float] = []
     found: list[list[float]] = [[] for _ in range(L * H + 1)]
     for mask in itertools.product((True, False), repeat=L * H):
         with gate_heads(model, torch.tensor(mask).view(L, H)):
-            found[mask.count(False)].append(accuracy(model, test))
+            every.append(accuracy(model, test))
+        found[mask.count(False)].append(every[-1])
         bar.update()
     bar.close()
     return {"best": [max(a) for a in found], "worst": [min(a) for a in found],
-            "mean": [float(np.mean(a)) for a in found]}  # fmt: skip
+            "mean": [float(np.mean(a)) for a in found], "all": every}  # fmt: skip
 
 
 def _pruned(
@@ -224,7 +230,7 @@ def load_study(path: str | Path) -> dict[str, Any]:
     if found["settings"] != asdict(SETTINGS):
         raise ValueError(f"{path} holds a study with other settings, {found['settings']}: read, or "
                          "record into, another file")  # fmt: skip
-    if any(set(row["runs"]) != set(RUNS) for row in found["rows"]):
+    if any(set(row["runs"]) != set(RUNS) or "all" not in row["subsets"] for row in found["rows"]):
         raise ValueError(f"{path} holds a study with other runs: read, or record into, another")
     return found
 

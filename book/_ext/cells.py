@@ -11,7 +11,9 @@ What a cell is for can be seen from it, so no chapter needs a mark:
 - a solution in code: it has the tag ``hide-cell``.
 
 Any other cell is folded by ``jupyter: {source_hidden: true}`` in its metadata, which folds it in
-JupyterLab too. Solutions in words fold like those in code. Outputs stay where they are.
+JupyterLab too. Solutions in words fold like those in code. Outputs stay where they are, but for
+those of an exercise: its checker and its solutions fold behind one line, so that the page shows
+what is asked and nothing that answers it.
 """
 
 import re
@@ -20,10 +22,12 @@ from card import claim_card
 from docutils import nodes
 from fold import folded
 from sphinx.transforms import SphinxTransform
-from sphinx_exercise.nodes import solution_node
+from sphinx_exercise.nodes import exercise_enumerable_node, exercise_node, solution_node
 
 FIGURE = "Code: the figure"
 IMPORT = re.compile(r"(import|from) ")
+EXERCISES = (exercise_node, exercise_enumerable_node)
+ANSWERS = "Check your answer, or see a solution"
 
 
 class FoldCells(SphinxTransform):
@@ -49,6 +53,8 @@ class FoldCells(SphinxTransform):
                 words = solution.children[1:]
                 del solution.children[1:]
                 solution += folded("Show the solution", *words, kind="solution")
+        for section in [n for n in self.document.findall(nodes.section) if has_exercises(n)]:
+            fold_answers(section)
 
 
 def is_part(node: nodes.Node, name: str) -> bool:
@@ -110,6 +116,31 @@ def fold_solution(cell: nodes.container) -> None:
     children = cell.children
     cell.children = []
     cell += folded(line, *children, kind="solution")
+
+
+def has_exercises(section: nodes.section) -> bool:
+    return any(isinstance(child, EXERCISES) for child in section.children)
+
+
+def fold_answers(section: nodes.section) -> None:
+    """Fold what stands between two exercises, unless it is a solution alone, which folds itself."""
+    children, answers = section.children, None
+    section.children = []
+
+    def put_answers() -> None:
+        several = sum(not isinstance(n, nodes.target | nodes.comment) for n in answers or ()) > 1
+        section.extend([folded(ANSWERS, *answers, kind="answers")] if several else answers or [])
+
+    for child in children:
+        if isinstance(child, (*EXERCISES, nodes.section)):
+            put_answers()
+            answers = [] if isinstance(child, EXERCISES) else None
+            section += child
+        elif answers is None:
+            section += child
+        else:
+            answers.append(child)
+    put_answers()
 
 
 def setup(app):

@@ -2,7 +2,8 @@
 
 Each stands on the entry that has the name now. Where nothing has it any more, it stands on what
 held it: the class, or the module. All of them, and those of today, stand on the index of modules
-as well, which was once the page of all entries; moved.js leads on from there.
+as well, which was once the page of all entries; moved.js leads on from there. Anchors of a part
+of a chapter that moved to another stand on the section that links to it.
 """
 
 from docutils import nodes
@@ -47,6 +48,14 @@ ENTRIES = {
     "entropy.rectified_twice": "entropy.rectified",
     "search.rectified": "entropy.sums_of_law",
 }
+# Parts of chapters that stand in another now: the section that leads there, and their anchors.
+PARTS = {
+    "notebooks/ordering": (
+        "comparing-heads",
+        "check-head-cross-entropy thm-order-pinsker equation-eq-order-cross "
+        "equation-eq-order-pinsker",
+    ),
+}
 
 
 def moved() -> dict[str, str]:
@@ -82,6 +91,17 @@ def add_anchors(app, doctree):
         places[new]["ids"].append(old)
 
 
+def add_anchors_of_parts(app, doctree):
+    if app.env.docname not in PARTS:
+        return
+    place, anchors = PARTS[app.env.docname]
+    found = [s for s in doctree.findall(nodes.section) if place in s["ids"]]
+    if not found:
+        logger.warning("moved: %s has no section %s", app.env.docname, place)
+    for section in found:
+        section["ids"] += anchors.split()
+
+
 def warn_of_lost(app, env):
     """An old anchor that no page has."""
     known = env.domains["py"].objects
@@ -91,5 +111,6 @@ def warn_of_lost(app, env):
 
 def setup(app):
     app.connect("doctree-read", add_anchors)
+    app.connect("doctree-read", add_anchors_of_parts)
     app.connect("env-check-consistency", warn_of_lost)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,7 +6,7 @@
 (() => {
   const KEY = "attnlib-folds";
   const ALL = "article details:is(.fold:not(.solution), .claim)";
-  const PAPER = "article details.fold:is(.proof-rest, .solution, .expert)";
+  const PAPER = "article details.fold:is(.proof-rest, .answers, .solution, .expert)";
 
   // A browser may refuse to store anything: then the choice holds for this page.
   let open = false;

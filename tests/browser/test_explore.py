@@ -144,7 +144,7 @@ def test_the_query_follows_what_is_pressed_on_the_plane(visit, by):
 def alone(chromium, figure: Figure, old="", new=""):
     """The figure on a page of its own, with something in its scripts exchanged."""
     page = chromium.new_page()
-    page.set_content(f"<div class={figure.selector[1:]}></div>")
+    page.set_content(f"<div class={figure.selector[1:]}></div>{figure.data}")
     scripts = [(SCRIPTS / f"{s}.js").read_text(encoding="utf-8") for s in ("kit", figure.topic)]
     if old:
         assert sum(script.count(old) for script in scripts) > 0, old

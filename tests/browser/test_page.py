@@ -45,6 +45,16 @@ def is_open(page, selector):
 # -- folds -------------------------------------------------------------------------------------
 
 
+def test_an_old_anchor_in_the_section_for_the_expert_opens_it(visit):
+    page = visit("notebooks/ordering.html#thm-order-pinsker")
+    assert is_open(page, "details.expert")
+
+
+def test_numbers_for_a_script_leave_no_empty_box(visit):
+    page = visit("notebooks/pruning.html")
+    assert page.locator(".cell_output:has(.pruning-record)").bounding_box() is None
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_the_switch_opens_all_and_is_remembered(visit, address, site, scheme):
     base = address if scheme == "http" else site.as_uri() + "/"
@@ -107,10 +117,10 @@ def test_an_address_opens_what_it_stands_in(visit):
 
 def test_paper_gets_proofs_and_solutions_and_no_folded_code(visit):
     page = visit(SOFTMAX)
-    kinds = ("proof-rest", "solution", "code", "evidence")
+    kinds = ("proof-rest", "answers", "solution", "code", "evidence")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert [count(page, f"article details.{kind}[open]") > 0 for kind in kinds] == [
-        True, True, False, False]  # fmt: skip
+        True, True, True, False, False]  # fmt: skip
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert count(page, "article details.fold[open]") == 0
 
@@ -393,7 +403,7 @@ def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(EMPTY_BOXES) == []
-    for_paper = page.locator("article .fold:is(.proof-rest, .solution, .expert)")
+    for_paper = page.locator("article .fold:is(.proof-rest, .answers, .solution, .expert)")
     assert for_paper.evaluate_all("(all) => all.every((fold) => fold.open)")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")

@@ -26,6 +26,7 @@ from attnlib.knowledge import (
 from attnlib.studies.__main__ import cli
 from attnlib.studies.knowledge import FORM, first_jobs, second_jobs, third_jobs
 from attnlib.studies.knowledge_job import OPENINGS, Job, Options, completed, forget, run_job
+from attnlib.studies.knowledge_looks import looks_of
 from attnlib.studies.record import RECORDED, read_study
 
 call, refused = functools.partial(helpers.call, cli), functools.partial(helpers.error_of, cli)
@@ -199,6 +200,52 @@ def test_the_recorded_study_is_one_that_the_command_makes():
         assert made == json.dumps([job.row(), asdict(options)])
         assert model.attention == path.stem
     assert {path.stem for path in folder.glob("*.params")} == set(VARIANTS)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_looks_are_written_for_each_model_in_both_wordings(tmp_path):
+    options = Options(people=8, places=3, block_size=56, n_layer=2, n_head=2, n_embd=8,
+                      finetune_steps=1, finetune_batch=4)  # fmt: skip
+    made = {"options": asdict(options)}
+    (tmp_path / "study.json").write_text(json.dumps(made), encoding="utf-8")
+    sentences, _, dev = generate_corpus(8, 3, 0)
+    alphabet = Alphabet("".join(sentences))
+    for attention in VARIANTS:
+        model = new_model(0, len(alphabet), options.sizes(), attention)
+        save_params(tmp_path / f"{attention}.params", model, alphabet)
+    assert "12 rows" in call("looks", tmp_path)
+    rows = json.loads((tmp_path / "looks.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["attention"], row["name_first"]) for row in rows] == [
+        (attention, first) for attention in VARIANTS for first in (False, True) for _ in dev
+    ]
+    for row in rows:
+        assert row["question"].startswith("Where was") != row["name_first"]
+        weights = torch.tensor(row["weights"])
+        assert weights.shape == (2, len(row["question"]) + 1)
+        assert (weights.sum(1) - 1000).abs().max() <= weights.shape[1] / 2  # each is rounded
+
+
+def test_a_look_is_the_last_row_of_the_last_layer():
+    sentences, pairs, _ = generate_corpus(8, 3, 0)
+    alphabet = Alphabet("".join(sentences))
+    model = new_model(0, len(alphabet), Sizes(56, 2, 2, 8))
+    (row,) = looks_of(model, alphabet, pairs[:1])
+    A = model.weights(torch.tensor([alphabet.encode(pairs[0][0] + "⁇")]))
+    assert row["weights"] == (1000 * A[1][0, :, -1]).round().int().tolist()
+    assert (row["question"], row["place"]) == pairs[0]
+
+
+def test_the_recorded_looks_are_of_people_of_the_recorded_study():
+    folder = RECORDED / "knowledge-study"
+    rows = json.loads((folder / "looks.json").read_text(encoding="utf-8"))["rows"]
+    jobs = read_study(folder / "study.json", FORM)["jobs"]
+    assert len(rows) == 36
+    for row in rows:
+        if not row["name_first"]:
+            (job,) = [j for j in jobs if j["name"] == f"{row['attention']}-pretrained-0"]
+            (told,) = [a for a in job["answers"] if a["question"] == row["question"]]
+            assert (told["place"], told["answer"]) == (row["place"], row["answer"])
+            assert abs(told["probability"] - row["probability"]) < 0.001  # three digits
 
 
 def test_completed_sentences():

@@ -1,8 +1,10 @@
 """attnlib/studies/pruning.py: rows against what their names say, and a record that goes on."""
 
+import itertools
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -14,7 +16,7 @@ from attnlib.pruning import Pruning, gate_heads, head_scores, task
 from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
 from attnlib.studies.__main__ import cli
-from attnlib.studies.record import RECORDED
+from attnlib.studies.record import RECORDED, read_study
 
 # Every test here trains, or waits for what is trained.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("double_by_default")]
@@ -96,6 +98,33 @@ def test_subsets_bound_every_run_that_is_not_tuned(row):
             assert worst[k] <= value <= best[k]
     for k in range(9):
         assert worst[k] <= row["subsets"]["mean"][k] <= best[k]
+
+
+def reached(row, order):
+    """Accuracy after each removal, by the accuracies of all sets of heads."""
+    gone = itertools.accumulate(2 ** (7 - 4 * layer - head) for layer, head in order)
+    return [row["subsets"]["all"][which] for which in gone]
+
+
+def test_accuracies_of_all_sets_by_hand(row, small_settings):
+    model = recorded.model_of(1)
+    test = draw(30, torch.Generator().manual_seed(recorded.TESTED))
+    mask = torch.ones(2, 4)
+    mask[0, 1] = mask[1, 2] = mask[1, 3] = 0
+    with gate_heads(model, mask):
+        assert row["subsets"]["all"][0b0100_0011] == accuracy(model, test)
+
+
+def test_recorded_runs_and_subsets_are_those_of_all_sets(row):
+    """Found by other passes through the models, seed by seed; random factors change nothing."""
+    for one in (row, *read_study(RECORDED / "pruning-study.json", recorded.FORM)["rows"]):
+        for found in one["runs"].values():
+            assert reached(one, found["order"]) == pytest.approx(found["accuracy"], abs=1e-9)
+        sizes = np.array([which.bit_count() for which in range(256)])
+        every = np.array(one["subsets"]["all"])
+        for name, size in (("best", np.max), ("mean", np.mean), ("worst", np.min)):
+            found = [size(every[sizes == k]) for k in range(9)]
+            assert found == pytest.approx(one["subsets"][name], abs=1e-6)
 
 
 def test_runs_of_a_row_are_what_their_names_say(row, small_settings):
@@ -211,7 +240,9 @@ def test_the_recorded_study_is_what_the_command_writes(tmp_path, monkeypatch):
     assert [row["seed"] for row in found["rows"]] == list(range(count))
     assert found["command"] == f"python -m attnlib.studies pruning --seeds {count}"
     for bad, message in ((found | {"settings": {}}, "other settings"),
-                         (found | {"rows": [{"seed": 0, "runs": {}}]}, "other runs")):  # fmt: skip
+                         (found | {"rows": [{"seed": 0, "runs": {}}]}, "other runs"),
+                         (found | {"rows": [found["rows"][0] | {"subsets": {}}]},
+                          "other runs")):  # fmt: skip
         copy.write_text(json.dumps(bad), encoding="utf-8")
         with pytest.raises(ValueError, match=rf"copy\.json holds a study with {message}"):
             recorded.load_study(copy)

@@ -1,7 +1,8 @@
 """The figures that move, a file a topic: what each must show, and wrong versions of its script.
 
 ``FIGURES`` of a topic gives to each figure's class the function that checks what it shows.
-``WRONG`` gives to each wrong version the class, and what is exchanged in the script.
+``WRONG`` gives to each wrong version the class, and what is exchanged in the script. ``DATA``,
+where there is one, is what the chapter writes into its page for the script.
 """
 
 import importlib
@@ -15,5 +16,5 @@ for _, topic, _ in pkgutil.iter_modules(__path__):
     if topic != "figure":
         module = importlib.import_module(f"{__name__}.{topic}")
         for name, check in module.FIGURES.items():
-            FIGURES[name] = Figure(topic, f".{name}", check)
+            FIGURES[name] = Figure(topic, f".{name}", check, getattr(module, "DATA", ""))
         WRONG |= {f"{topic}: {what}": wrong for what, wrong in module.WRONG.items()}

@@ -78,6 +78,7 @@ class Figure(NamedTuple):
     topic: str  # its script is book/_static/explore/TOPIC.js
     selector: str
     check: Callable[[Seen], None]
+    data: str = ""  # what the chapter writes into the page for it
 
     @property
     def page(self) -> str:
