@@ -58,6 +58,17 @@ Proof.
   pose proof (gradient_WQ d dk _ WK WQ (transpose G) a b Fe' Ha Hb Gr') as Q.
   eapply is_derive_ext; [|exact Q]. intro x. apply Fe. intros i j. rewrite S. reflexivity.
 Qed.
+(** claim u-ratio. From d = 2 on, the quotient of the gradient of W_K by column b of W_Q, none of whose entries is 0, is
+    the entry of G throughout column a of G only if that column is 0. *)
+Theorem quotient_wrong d (G WQ : Mat) a b : (2 <= d)%nat -> (forall i, (i < d)%nat -> WQ i b <> 0) ->
+  (forall i, (i < d)%nat -> Sum d (fun i => G i a * WQ i b) / WQ i b = G i a) -> forall i, (i < d)%nat -> G i a = 0.
+Proof.
+  intros Hd N H. set (s := Sum d (fun i => G i a * WQ i b)) in *.
+  assert (E : forall i, (i < d)%nat -> G i a * WQ i b = s) by (intros i Hi; rewrite <- (H i Hi); field; apply N, Hi).
+  assert (Z : s = INR d * s) by (unfold s at 1; rewrite (Sum_ext d _ (fun _ => s) E), Sum_const; reflexivity).
+  assert (2 <= INR d) by (apply (le_INR 2), Hd). assert (s = 0) by nra.
+  intros i Hi. rewrite <- (H i Hi), H1. unfold Rdiv. ring.
+Qed.
 (** The scores X U Y' c of n tokens X and m tokens Y, with the scale c. *)
 Definition scores d c (X Y U : Mat) : Mat := fun s t => c * Sum d (fun i => Sum d (fun j => X s i * U i j * Y t j)).
 (** claim u-infeasible. The gradient of U is X' (dL/dS) Y c: with c = 1 over the root of d_k, all d^2 entries

@@ -4,12 +4,13 @@ From Book Require Import common smooth_max.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
-(** claim softmax-base. With the base b > 1 the weights are those of softmax for ln b times the scores. *)
-Theorem other_base n b s i : 1 < b -> Rpower b (s i) / Sum n (fun j => Rpower b (s j)) = softmax n (fun j => ln b * s j) i.
+(** claim softmax-base. With the base b > 1 the weights of the keys K are those of softmax for the query (ln b) q. *)
+Theorem other_base d n b K q i : 1 < b ->
+  Rpower b (dot d (K i) q) / Sum n (fun j => Rpower b (dot d (K j) q)) = weight d n K (fun l => ln b * q l) i.
 Proof.
-  intro Hb. unfold softmax, Rpower. rewrite (Rmult_comm (ln b) (s i)).
-  rewrite (Sum_ext n (fun j => exp (ln b * s j)) (fun j => exp (s j * ln b))); [reflexivity|].
-  intros. rewrite Rmult_comm. reflexivity.
+  intro Hb. unfold weight, softmax, Rpower. rewrite dot_scal_r, (Rmult_comm (ln b)).
+  rewrite (Sum_ext n (fun j => exp (dot d (K j) (fun l => ln b * q l))) (fun j => exp (dot d (K j) q * ln b))); [reflexivity|].
+  intros. rewrite dot_scal_r, Rmult_comm. reflexivity.
 Qed.
 (** claim mean-of-values. The output lies strictly between the least value and the largest, unless all are equal. *)
 Theorem output_between n z v lo hi i j : (forall k, (k < n)%nat -> lo <= v k <= hi) ->
@@ -49,4 +50,14 @@ Proof.
   apply Rmult_le_reg_r with ((s + exp (z n)) * (1 + exp (Ent n p))); [nra|].
   replace (exp (z n) / (s + exp (z n)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (exp (z n) + exp (z n) * exp (Ent n p)) by (field; lra).
   replace (1 / (1 + exp (Ent n p)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (s + exp (z n)) by (field; lra). lra.
+Qed.
+(** claim key-in-the-middle. For the plain mean of m others this is 1 / (m + 1). *)
+Theorem plain_middle m z : (0 < m)%nat -> z m = Sum m z / INR m -> softmax (S m) z m <= 1 / (INR m + 1).
+Proof.
+  intros Hm E. assert (P : 0 < INR m) by (apply lt_0_INR; exact Hm).
+  assert (L : Law m (fun _ => / INR m)).
+  { split; [intros; apply Rlt_le, Rinv_0_lt_compat, P|]. rewrite Sum_const. field. lra. }
+  pose proof (key_in_the_middle m z _ L) as Q. unfold Mean, Ent in Q.
+  rewrite Sum_scal, Sum_const, ln_Rinv in Q by exact P. replace (- (INR m * (/ INR m * - ln (INR m)))) with (ln (INR m)) in Q by (field; lra).
+  rewrite exp_ln, (Rplus_comm 1) in Q by exact P. apply Q. rewrite E. field. lra.
 Qed.

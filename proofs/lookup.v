@@ -154,6 +154,16 @@ Proof.
   rewrite dot_sub. intro E. unfold weight, softmax. simpl Sum. replace (dot d (K 0%nat) q) with (dot d (K 1%nat) q) by lra.
   pose proof (exp_pos (dot d (K 1%nat) q)). field. lra.
 Qed.
+(** claim average-query. Orthonormal keys and the query b (k_a + k_b), that is a score b for both and 0 for n others,
+    leave exactly n / (2 exp(b) + n). *)
+Theorem average_exact n b : let y := softmax (S (S n)) (fun i => if Nat.ltb i n then 0 else b) in
+  1 - y n - y (S n) = INR n / (2 * exp b + INR n).
+Proof.
+  unfold softmax. simpl Sum. rewrite (Sum_ext n _ (fun _ => 1)).
+  - destruct (Nat.ltb_spec n n), (Nat.ltb_spec (S n) n); try lia.
+    rewrite Sum_const. pose proof (exp_pos b). pose proof (pos_INR n). field. lra.
+  - intros i Hi. destruct (Nat.ltb_spec i n); [apply exp_0|lia].
+Qed.
 (** claim average-query. Half of k_a + k_b as a query gives each of the two 0.146 among ten orthonormal keys. *)
 Theorem half_key : Rabs (softmax 10 (fun i => if Nat.ltb i 2 then / 2 else 0) 0 - 0.146) <= 0.0005.
 Proof. unfold softmax. simpl. interval with (i_prec 40). Qed.

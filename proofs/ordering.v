@@ -186,8 +186,7 @@ Proof.
   pose proof (ln_lt_sub1 _ D D1) as G. rewrite ln_quot in G by lra.
   apply Rmult_lt_compat_l with (r := x) in G; [|lra]. replace (x * (u / x - 1)) with (u - x) in G by (field; lra). nra.
 Qed.
-(** claim order-majorisation. And A(p) > A(q), where all entries of q are positive. *)
-Theorem A_majorisation n p q k : Law n p -> (forall i, (i < n)%nat -> 0 < q i) -> sorted n q -> majorises n p q ->
+Lemma A_majorisation_positive n p q k : Law n p -> (forall i, (i < n)%nat -> 0 < q i) -> sorted n q -> majorises n p q ->
   (k < n)%nat -> p k <> q k -> A n q < A n p.
 Proof.
   intros [Pp _] Pq S M Hk N. unfold A.
@@ -200,12 +199,39 @@ Proof.
     - apply xlnx_tangent; auto. }
   rewrite Sum_plus in H. lra.
 Qed.
+Lemma sorted_positive n q : sorted (S n) q -> 0 < q n -> forall i, (i < S n)%nat -> 0 < q i.
+Proof.
+  intros Z P i Hi. apply Rlt_le_trans with (q n); [exact P|]. replace i with (n - (n - i))%nat by lia.
+  induction (n - i)%nat as [|m IH]; [rewrite Nat.sub_0_r; lra|]. destruct (Nat.le_gt_cases n m) as [L|L].
+  - replace (n - S m)%nat with (n - m)%nat by lia. exact IH.
+  - apply Rle_trans with (1 := IH). replace (n - m)%nat with (S (n - S m)) by lia. apply Z. lia.
+Qed.
+(** claim order-majorisation. And A(p) > A(q). *)
+Theorem A_majorisation n p q k : Law n p -> Law n q -> sorted n q -> majorises n p q -> (k < n)%nat -> p k <> q k -> A n q < A n p.
+Proof.
+  intros Lp Lq Z M Hk N. induction n; [lia|]. destruct Lp as [Pp Ep], Lq as [Pq Eq], M as [M E].
+  destruct (Pq n ltac:(lia)) as [P|P].
+  - apply (A_majorisation_positive (S n) p q k); [split; assumption|apply sorted_positive; assumption|exact Z|split; assumption|exact Hk|exact N].
+  - pose proof (M n ltac:(lia)) as Q. pose proof (Pp n ltac:(lia)). simpl in Ep, Eq, E.
+    assert (P' : p n = 0) by lra. rewrite P' in *. rewrite <- P in *.
+    assert (k <> n) by (intro; subst k; lra).
+    unfold A. simpl Sum. rewrite P', <- P, Rmult_0_l, !Rplus_0_r.
+    apply IHn; [split; [intros; apply Pp; lia|lra]|split; [intros; apply Pq; lia|lra]|intros i Hi; apply Z; lia| |lia].
+    split; [intros; apply M; lia|lra].
+Qed.
+(** claim order-majorisation. Of two laws on two points, each in decreasing order, one majorises the other. *)
+Theorem two_comparable p q : Law 2 p -> Law 2 q -> sorted 2 p -> sorted 2 q -> majorises 2 p q \/ majorises 2 q p.
+Proof.
+  intros [_ Ep] [_ Eq] _ _. unfold majorises. rewrite Ep, Eq. simpl in Ep, Eq.
+  destruct (Rle_dec (q 0%nat) (p 0%nat)) as [L|L]; [left|right]; split; try reflexivity;
+    intros [|[|[|m]]] Hm; simpl; solve [lra | lia].
+Qed.
 (** claim order-majorisation. With logits in decreasing order, the law at the larger beta majorises that
     at the smaller one. *)
-Theorem temperatures_majorise n z b b' : (0 < n)%nat -> b <= b' -> (forall i j, (i <= j < n)%nat -> z j <= z i) ->
+Theorem temperatures_majorise n z b b' : (0 < n)%nat -> 0 <= b -> b <= b' -> (forall i j, (i <= j < n)%nat -> z j <= z i) ->
   majorises n (softmax n (fun i => b' * z i)) (softmax n (fun i => b * z i)).
 Proof.
-  intros Hn Hb Z. split.
+  intros Hn _ Hb Z. split.
   2:{ destruct (softmax_law n (fun i => b' * z i) Hn) as [_ ->]. destruct (softmax_law n (fun i => b * z i) Hn) as [_ ->]. reflexivity. }
   intros m Hm. pose proof (Z_pos n (fun i => b * z i) Hn) as P. pose proof (Z_pos n (fun i => b' * z i) Hn) as P'.
   unfold softmax, Rdiv. rewrite !Sum_scal_r.
@@ -285,13 +311,17 @@ Proof.
     pose proof (C_below_B_at_most n e p P He). unfold psi_C in *. lra.
 Qed.
 (** claim order-gap. For B the gap that is enough, read as a bound of eps. *)
-Theorem gap_B_eps n e D : 0 < D -> exp D < INR n -> 0 < e -> e <= (exp D - 1) / (INR n - exp D) ->
-  psi_B (INR n * e) - psi_B e <= D.
+Theorem gap_B_eps n e D : 0 < D -> exp D < INR n -> 0 < e ->
+  psi_B (INR n * e) - psi_B e <= D <-> e <= (exp D - 1) / (INR n - exp D).
 Proof.
-  intros HD Hn He Hb. unfold psi_B. assert (1 < exp D) by (rewrite <- exp_0; apply exp_increasing; lra).
-  rewrite <- ln_quot by nra. rewrite <- (ln_exp D). apply ln_mono; [apply Rdiv_lt_0_compat; nra|].
-  apply Rmult_le_compat_r with (r := INR n - exp D) in Hb; [|lra]. unfold Rdiv in Hb. rewrite Rmult_assoc, Rinv_l, Rmult_1_r in Hb by lra.
-  apply Rmult_le_reg_r with (1 + e); [lra|]. unfold Rdiv. rewrite Rmult_assoc, Rinv_l by lra. nra.
+  intros HD Hn He. unfold psi_B. assert (1 < exp D) by (rewrite <- exp_0; apply exp_increasing; lra).
+  assert (P : 0 < (1 + INR n * e) / (1 + e)) by (apply Rdiv_lt_0_compat; nra).
+  rewrite <- ln_quot by nra. rewrite <- (ln_exp D) at 1.
+  rewrite <- (Rle_div_r e) by lra. split; intro H1.
+  - assert (Q : (1 + INR n * e) / (1 + e) <= exp D).
+    { destruct H1 as [L|L]; [apply Rlt_le, ln_lt_inv; [exact P|apply exp_pos|exact L]|right; apply ln_inv; [exact P|apply exp_pos|exact L]]. }
+    apply Rle_div_l in Q; lra.
+  - apply ln_mono; [exact P|]. apply Rle_div_l; lra.
 Qed.
 Lemma psi_C_pos e : 0 < e -> e <= 1 -> 0 <= psi_C e.
 Proof.
@@ -419,6 +449,28 @@ Proof.
     - assert (ln (p i + t * (q i - p i)) < ln (p i + s * (q i - p i))) by (apply ln_increasing; nra). nra. }
   apply (Sum_lt n _ _ k Hk); [|apply M; assumption].
   intros i Hi. destruct (Req_dec (p i) (q i)) as [E|Ni]; [rewrite E; lra|apply Rlt_le, M; assumption].
+Qed.
+(** claim integrand-sign. So it is positive all the way if and only if the rise of A is at least KL(q || p). *)
+Theorem integrand_positive n p q k : (forall i, (i < n)%nat -> 0 < p i) -> (forall i, (i < n)%nat -> 0 < q i) ->
+  (k < n)%nat -> p k <> q k ->
+  (forall t, 0 < t <= 1 -> 0 < Sum n (fun i => (q i - p i) * ln (p i + t * (q i - p i)))) <->
+  Sum n (fun i => q i * ln (q i / p i)) <= A n q - A n p.
+Proof.
+  intros P Q Hk N. destruct (integrand_ends n p q P Q) as [Z _].
+  set (g := fun t => Sum n (fun i => (q i - p i) * ln (p i + t * (q i - p i)))).
+  assert (G : g 0 = Sum n (fun i => (q i - p i) * ln (p i))) by (apply Sum_ext; intros; rewrite Rmult_0_l, Rplus_0_r; reflexivity).
+  rewrite <- G in Z. split; intro H.
+  - destruct (Rle_dec 0 (g 0)) as [|L]; [lra|exfalso]. apply Rnot_le_lt in L.
+    assert (D : is_derive g 0 (Sum n (fun i => (q i - p i) * ((q i - p i) / p i)))).
+    { apply (is_derive_Sum n (fun i t => (q i - p i) * ln (p i + t * (q i - p i)))). intros i Hi. specialize (P i Hi).
+      auto_derive; [lra|field; lra]. }
+    destruct (ex_derive_continuous g 0 (ex_intro _ _ D) _ (open_lt 0 (g 0) L)) as [d Hd].
+    pose proof (cond_pos d). pose proof (Rmin_l (d / 2) 1). pose proof (Rmin_r (d / 2) 1).
+    assert (0 < Rmin (d / 2) 1) by (apply Rmin_glb_lt; lra).
+    apply (Rlt_asym 0 (g (Rmin (d / 2) 1))); [apply H; lra|apply Hd].
+    change (Rabs (Rmin (d / 2) 1 - 0) < d). rewrite Rminus_0_r, Rabs_right; lra.
+  - intros t T. apply Rle_lt_trans with (g 0); [lra|].
+    exact (integrand_increases n p q k 0 t P Q Hk N (Rle_refl 0) (proj1 T) (proj2 T)).
 Qed.
 (** claim integrand-sign. From (.2, .8) to (.9, .1) A rises by 0.17532, and the integrand begins below 0: at
     -0.970, which is -0.980 where the segment is measured by its length, 0.7 times the root of 2. *)

@@ -1,94 +1,120 @@
-From Coq Require Import Reals Lra Lia Psatz.
+From Coq Require Import FunctionalExtensionality Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
 From Book Require Import common.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
-(** Expectation as a positive linear functional with E 1 = 1, on all real functions of the outcome. Of
-    independence the moments are used that the hypotheses name. *)
 Section Expectation.
 Variable Omega : Type.
+Variable Has : (Omega -> R) -> Prop.
 Variable E : (Omega -> R) -> R.
+(** Expectation as a positive linear functional with E 1 = 1 on a space of functions of the outcome, those of
+    which Has says that they have one: with all integrable functions, the expectation of any probability space.
+    Of independence the moments are used that the hypotheses name. *)
 Record Expectation : Prop := {
-  E_plus : forall f g, E (fun w => f w + g w) = E f + E g;
-  E_scal : forall c f, E (fun w => c * f w) = c * E f;
-  E_pos : forall f, (forall w, 0 <= f w) -> 0 <= E f;
+  Has_plus : forall f g, Has f -> Has g -> Has (fun w => f w + g w);
+  Has_scal : forall c f, Has f -> Has (fun w => c * f w);
+  Has_one : Has (fun _ => 1);
+  E_plus : forall f g, Has f -> Has g -> E (fun w => f w + g w) = E f + E g;
+  E_scal : forall c f, Has f -> E (fun w => c * f w) = c * E f;
+  E_pos : forall f, Has f -> (forall w, 0 <= f w) -> 0 <= E f;
   E_one : E (fun _ => 1) = 1 }.
 Hypothesis EE : Expectation.
 
+Lemma same (f g : Omega -> R) : (forall w, f w = g w) -> f = g.
+Proof. apply functional_extensionality. Qed.
 Lemma E_ext f g : (forall w, f w = g w) -> E f = E g.
+Proof. intro X. rewrite (same f g X). reflexivity. Qed.
+Lemma const c : Has (fun _ => c) /\ E (fun _ => c) = c.
 Proof.
-  intro X.
-  assert (M : forall f g, (forall w, f w <= g w) -> E f <= E g).
-  { intros f0 g0 Y. assert (Z : 0 <= E (fun w => g0 w + -1 * f0 w)) by (apply (E_pos EE); intro w; specialize (Y w); lra).
-    rewrite (E_plus EE g0 (fun w => -1 * f0 w)), (E_scal EE) in Z. lra. }
-  apply Rle_antisym; apply M; intro w; rewrite X; lra.
+  rewrite (same (fun _ => c) (fun _ => c * 1)) by (intro; ring).
+  split; [apply (Has_scal EE), (Has_one EE)|]. rewrite (E_scal EE), (E_one EE) by apply (Has_one EE). ring.
 Qed.
-Lemma E_const c : E (fun _ => c) = c.
-Proof. rewrite (E_ext _ (fun _ => c * 1)); [rewrite (E_scal EE), (E_one EE); ring|intro; ring]. Qed.
-Lemma E_Sum n (f : nat -> Omega -> R) : E (fun w => Sum n (fun i => f i w)) = Sum n (fun i => E (f i)).
-Proof. induction n; simpl; [apply E_const|]. rewrite (E_plus EE (fun w => Sum n (fun i => f i w)) (f n)), IHn. reflexivity. Qed.
+Lemma Sum_expected n (f : nat -> Omega -> R) : (forall i, (i < n)%nat -> Has (f i)) ->
+  Has (fun w => Sum n (fun i => f i w)) /\ E (fun w => Sum n (fun i => f i w)) = Sum n (fun i => E (f i)).
+Proof.
+  intro H. induction n; simpl; [apply const|]. destruct IHn as [I S]; [intros; apply H; lia|].
+  split; [apply (Has_plus EE (fun w => Sum n (fun i => f i w)) (f n)); [exact I|apply H; lia]|].
+  rewrite (E_plus EE (fun w => Sum n (fun i => f i w)) (f n)), S; [reflexivity|exact I|apply H; lia].
+Qed.
 
 (** The variance of X. *)
 Definition variance X := E (fun w => (X w - E X) ^ 2).
-Lemma variance_centred X : E X = 0 -> variance X = E (fun w => X w ^ 2).
-Proof. intro Z. unfold variance. rewrite Z. apply E_ext. intro. ring. Qed.
-Lemma variance_scal c X : variance (fun w => c * X w) = c ^ 2 * variance X.
+Lemma square_expected X : Has X -> Has (fun w => X w ^ 2) ->
+  Has (fun w => (X w - E X) ^ 2) /\ variance X = E (fun w => X w ^ 2) - E X ^ 2.
 Proof.
-  unfold variance. rewrite (E_scal EE c X), <- (E_scal EE (c ^ 2)). apply E_ext. intro. ring.
+  intros H1 H2. unfold variance. set (m := E X).
+  rewrite (same _ (fun w => X w ^ 2 + (-2 * m * X w + m ^ 2))) by (intro; ring).
+  assert (H3 : Has (fun w => -2 * m * X w)) by (apply (Has_scal EE), H1). destruct (const (m ^ 2)) as [H4 Q].
+  assert (H5 : Has (fun w => -2 * m * X w + m ^ 2)) by (apply (Has_plus EE (fun w => -2 * m * X w)); assumption).
+  split; [apply (Has_plus EE (fun w => X w ^ 2)); assumption|].
+  rewrite (E_plus EE (fun w => X w ^ 2) _ H2 H5), (E_plus EE (fun w => -2 * m * X w) _ H3 H4), (E_scal EE _ X H1), Q.
+  unfold m. ring.
+Qed.
+Lemma variance_scal c X : Has X -> Has (fun w => X w ^ 2) -> variance (fun w => c * X w) = c ^ 2 * variance X.
+Proof.
+  intros H1 H2. unfold variance. rewrite (E_scal EE c X H1), <- (E_scal EE (c ^ 2)) by apply (square_expected X H1 H2).
+  apply E_ext. intro. ring.
 Qed.
 
 Variable d : nat.
 Variables q k : nat -> Omega -> R.
 (** The dot product q.k. *)
 Definition qk w := Sum d (fun i => q i w * k i w).
-(* what is used of independence: products of at most two q's and of as many k's *)
+(* what must have an expectation, and what is used of independence: products of at most two q's and of as many k's *)
+Hypothesis has1 : forall i, (i < d)%nat -> Has (fun w => q i w * k i w).
+Hypothesis has2 : forall i j, (i < d)%nat -> (j < d)%nat -> Has (fun w => (q i w * q j w) * (k i w * k j w)).
 Hypothesis indep1 : forall i, (i < d)%nat -> E (fun w => q i w * k i w) = E (q i) * E (k i).
 Hypothesis indep2 : forall i j, (i < d)%nat -> (j < d)%nat ->
   E (fun w => (q i w * q j w) * (k i w * k j w)) = E (fun w => q i w * q j w) * E (fun w => k i w * k j w).
 Let mu (u : nat -> Omega -> R) i := E (u i).
 Let cov (u : nat -> Omega -> R) i j := E (fun w => u i w * u j w) - E (u i) * E (u j).
-Lemma dot_mean_general : E qk = Sum d (fun i => mu q i * mu k i).
-Proof. unfold qk. rewrite E_Sum. apply Sum_ext. intros i Hi. apply indep1, Hi. Qed.
-Lemma dot_second : E (fun w => qk w ^ 2) = Sum d (fun i => Sum d (fun j => E (fun w => q i w * q j w) * E (fun w => k i w * k j w))).
+Lemma dot_first : Has qk /\ E qk = Sum d (fun i => mu q i * mu k i).
 Proof.
-  rewrite (E_ext _ (fun w => Sum d (fun i => Sum d (fun j => (q i w * q j w) * (k i w * k j w))))).
-  - rewrite E_Sum. apply Sum_ext. intros i Hi. rewrite E_Sum. apply Sum_ext. intros j Hj. apply indep2; assumption.
+  destruct (Sum_expected d (fun i w => q i w * k i w) has1) as [I S]. split; [exact I|].
+  unfold qk. rewrite S. apply Sum_ext. intros i Hi. apply indep1, Hi.
+Qed.
+Lemma dot_second : Has (fun w => qk w ^ 2) /\
+  E (fun w => qk w ^ 2) = Sum d (fun i => Sum d (fun j => E (fun w => q i w * q j w) * E (fun w => k i w * k j w))).
+Proof.
+  rewrite (same (fun w => qk w ^ 2) (fun w => Sum d (fun i => Sum d (fun j => (q i w * q j w) * (k i w * k j w))))).
+  - pose proof (fun i Hi => Sum_expected d (fun j w => (q i w * q j w) * (k i w * k j w)) (fun j Hj => has2 i j Hi Hj)) as S.
+    destruct (Sum_expected d (fun i w => Sum d (fun j => (q i w * q j w) * (k i w * k j w)))) as [I T].
+    + intros i Hi. apply (S i Hi).
+    + split; [exact I|]. rewrite T. apply Sum_ext. intros i Hi. rewrite (proj2 (S i Hi)). apply Sum_ext. intros j Hj. apply indep2; assumption.
   - intro w. unfold qk. simpl. rewrite Rmult_1_r, <- Sum_scal_r. apply Sum_ext. intros i Hi.
     rewrite <- Sum_scal. apply Sum_ext. intros. ring.
-Qed.
-Lemma variance_moments X : variance X = E (fun w => X w ^ 2) - E X ^ 2.
-Proof.
-  unfold variance. rewrite (E_ext _ (fun w => X w ^ 2 + (-2 * E X * X w + E X ^ 2))) by (intro; ring).
-  rewrite (E_plus EE (fun w => X w ^ 2)), (E_plus EE (fun w => -2 * E X * X w)), (E_scal EE), E_const. ring.
 Qed.
 (** claim dot-variance. In general: tr(cov_q cov_k) + mu_q' cov_k mu_q + mu_k' cov_q mu_k. *)
 Theorem dot_variance_general : variance qk =
   Sum d (fun i => Sum d (fun j => cov q i j * cov k i j)) + Sum d (fun i => Sum d (fun j => mu q i * cov k i j * mu q j))
   + Sum d (fun i => Sum d (fun j => mu k i * cov q i j * mu k j)).
 Proof.
-  rewrite variance_moments, dot_second, dot_mean_general. simpl. rewrite Rmult_1_r, <- Sum_scal_r, <- Sum_minus, <- !Sum_plus.
+  destruct dot_first as [I1 M1], dot_second as [I2 M2].
+  rewrite (proj2 (square_expected qk I1 I2)), M2, M1. simpl. rewrite Rmult_1_r, <- Sum_scal_r, <- Sum_minus, <- !Sum_plus.
   apply Sum_ext. intros i Hi. rewrite <- Sum_scal, <- Sum_minus, <- !Sum_plus. apply Sum_ext. intros j Hj.
   unfold cov, mu. ring.
 Qed.
 Hypothesis q_mean : forall i, (i < d)%nat -> E (q i) = 0.
 Hypothesis q_cov : forall i j, (i < d)%nat -> (j < d)%nat -> E (fun w => q i w * q j w) = if Nat.eqb j i then 1 else 0.
+Hypothesis k_has : forall i, (i < d)%nat -> Has (fun w => k i w ^ 2).
 Hypothesis k_norm : E (fun w => Sum d (fun i => k i w ^ 2)) = INR d.
 
 (** claim dot-variance. If q is centred, the mean of q.k is 0. *)
 Theorem dot_mean : E qk = 0.
-Proof. unfold qk. rewrite E_Sum. apply Sum_0. intros i Hi. rewrite indep1, q_mean by exact Hi. ring. Qed.
+Proof. rewrite (proj2 dot_first). apply Sum_0. intros i Hi. unfold mu. rewrite q_mean by exact Hi. ring. Qed.
 (** claim dot-variance. If also E qq' = I and E |k|^2 = d, its variance is d. *)
 Theorem dot_variance : variance qk = INR d.
 Proof.
-  rewrite (variance_centred _ dot_mean), dot_second, <- k_norm, E_Sum. apply Sum_ext. intros i Hi.
+  rewrite (proj2 (square_expected qk (proj1 dot_first) (proj1 dot_second))), dot_mean, (proj2 dot_second), <- k_norm.
+  rewrite (proj2 (Sum_expected d (fun i w => k i w ^ 2) k_has)). rewrite pow_i, Rminus_0_r by lia. apply Sum_ext. intros i Hi.
   rewrite (E_ext (fun w => k i w ^ 2) (fun w => k i w * k i w)) by (intro; ring).
   rewrite <- (Sum_delta d i (fun j => E (fun w => k i w * k j w)) Hi).
   apply Sum_ext. intros j Hj. rewrite q_cov by assumption. destruct (Nat.eqb j i); ring.
 Qed.
 (** claim scale-wrong-dim. Divided by c, the variance is d / c^2: for c = d 1/d, for the root of m d/m. *)
 Theorem dot_divided c : c <> 0 -> variance (fun w => / c * qk w) = INR d / c ^ 2.
-Proof. intro Hc. rewrite variance_scal, dot_variance. field. exact Hc. Qed.
+Proof. intro Hc. rewrite variance_scal, dot_variance by (apply dot_first || apply dot_second). field. exact Hc. Qed.
 (** claim dot-variance. Divided by the root of d it is 1. *)
 Theorem dot_scaled : (0 < d)%nat -> variance (fun w => / sqrt (INR d) * qk w) = 1.
 Proof.
@@ -103,14 +129,14 @@ Definition E4 (f : bool * bool -> R) := (f (true, true) + f (true, false) + f (f
 (** claim dot-variance. Entries of mean 0 and variance 1 are not enough: where all entries of q are one fair
     sign and all entries of k another, independent one, the variance is d^2. *)
 Theorem rank_one d : let q := fun (i : nat) (w : bool * bool) => sign (fst w) in let k := fun (i : nat) (w : bool * bool) => sign (snd w) in
-  Expectation _ E4 /\ (forall i, E4 (q i) = 0 /\ E4 (k i) = 0 /\ E4 (fun w => q i w ^ 2) = 1 /\ E4 (fun w => k i w ^ 2) = 1) /\
+  Expectation _ (fun _ => True) E4 /\ (forall i, E4 (q i) = 0 /\ E4 (k i) = 0 /\ E4 (fun w => q i w ^ 2) = 1 /\ E4 (fun w => k i w ^ 2) = 1) /\
   (forall f g : bool -> R, E4 (fun w => f (fst w) * g (snd w)) = E4 (fun w => f (fst w)) * E4 (fun w => g (snd w))) /\
   variance _ E4 (qk _ d q k) = INR d ^ 2.
 Proof.
-  intros q k. split; [split|split; [|split]].
+  intros q k. split; [split; trivial|split; [|split]].
   - intros. unfold E4. field.
   - intros. unfold E4. field.
-  - intros f H. unfold E4. pose proof (H (true, true)). pose proof (H (true, false)). pose proof (H (false, true)). pose proof (H (false, false)). lra.
+  - intros f _ H. unfold E4. pose proof (H (true, true)). pose proof (H (true, false)). pose proof (H (false, true)). pose proof (H (false, false)). lra.
   - unfold E4. field.
   - intro i. unfold E4, q, k, sign. simpl. repeat split; field.
   - intros f g. unfold E4. simpl. field.

@@ -228,6 +228,12 @@ Proof.
   intro Hk. pose proof (abs_g_error (k / 2) x ltac:(lra)) as Q. rewrite abs_double in Q by lra.
   replace (2 * (k / 2)) with k in Q by field. rewrite Q. replace (/ (k / 2)) with (2 / k) by (field; lra). reflexivity.
 Qed.
+(** claim smooth-abs. With theta = 1 / (1 + exp(-kx)), the first is an integral of 2 theta - 1: its slope. *)
+Theorem abs_f_slope k x : 0 < k -> is_derive (abs_f k) x (2 * (1 / (1 + exp (- (k * x)))) - 1).
+Proof.
+  intro Hk. unfold abs_f. pose proof (exp_pos (k * x)) as P. pose proof (exp_pos (- (k * x))) as Q.
+  auto_derive; [lra|]. rewrite exp_Ropp in *. field. repeat split; nra.
+Qed.
 Lemma ln1exp t : 0 <= t -> 0 < ln (1 + exp (- t)) <= ln 2 /\ (ln (1 + exp (- t)) = ln 2 -> t = 0).
 Proof.
   intro Ht. pose proof (exp_pos (- t)) as P. split; [split|].
@@ -256,6 +262,12 @@ Proof.
     destruct (Req_dec x 0) as [|N]; [assumption|]. apply Rabs_no_R0 in N. contradiction.
   - intros ->. rewrite Rabs_R0, Rmult_0_r, Ropp_0, exp_0. replace (1 + 1) with 2 by ring. ring.
 Qed.
+(** claim smooth-abs. That of the first is 2 ln 2 / k at 0 only. *)
+Theorem abs_f_largest k x : 0 < k -> abs_f k x - Rabs x = 2 * ln 2 / k <-> x = 0.
+Proof.
+  intro Hk. destruct (abs_g_bounds (k / 2) x ltac:(lra)) as [_ Q]. rewrite abs_double in Q by lra.
+  replace (2 * (k / 2)) with k in Q by field. replace (2 * ln 2 / k) with (ln 2 / (k / 2)) by (field; lra). exact Q.
+Qed.
 (** claim growth-principle. Squares added and undone give the norm, the same for every k: for (3, 4)
     it is 5 and never comes near 4. *)
 Theorem squares_refute n k x : 0 < k ->
@@ -271,4 +283,33 @@ Proof. simpl Sum. cbv iota. simpl. replace (0 + 3 * (3 * 1) + 4 * (4 * 1)) with 
 Theorem max_by_abs x y : (Rabs (x + y) + Rabs (x - y)) / 2 = Rmax x y <-> 0 <= x + y.
 Proof.
   unfold Rabs, Rmax. destruct (Rcase_abs (x + y)), (Rcase_abs (x - y)), (Rle_dec x y); split; intros; lra.
+Qed.
+(** The form with four exponentials, and what is left of it when two are dropped. *)
+Definition four_terms k x y := / (2 * k) * ln (exp (2 * k * x) + exp (- (2 * k * x)) + exp (2 * k * y) + exp (- (2 * k * y))).
+Definition two_terms k x y := / (2 * k) * ln (exp (2 * k * x) + exp (2 * k * y)).
+(** claim smooth-max. With the second smooth |x| in the starting point four exponentials appear. *)
+Theorem four_appear k x y : 0 < k -> (abs_g k (x + y) + abs_g k (x - y)) / 2 = four_terms k x y.
+Proof.
+  intro Hk. unfold abs_g, four_terms. pose proof (fun t => exp_pos t) as P.
+  replace (exp (2 * k * x) + exp (- (2 * k * x)) + exp (2 * k * y) + exp (- (2 * k * y)))
+    with ((exp (k * (x + y)) + exp (- (k * (x + y)))) * (exp (k * (x - y)) + exp (- (k * (x - y))))).
+  - rewrite ln_mult; [field; lra| |]; apply Rplus_lt_0_compat; apply P.
+  - rewrite Rmult_plus_distr_l, !Rmult_plus_distr_r, <- !exp_plus.
+    replace (k * (x + y) + k * (x - y)) with (2 * k * x) by ring. replace (- (k * (x + y)) + k * (x - y)) with (- (2 * k * y)) by ring.
+    replace (k * (x + y) + - (k * (x - y))) with (2 * k * y) by ring. replace (- (k * (x + y)) + - (k * (x - y))) with (- (2 * k * x)) by ring.
+    ring.
+Qed.
+(** claim smooth-max. For x and y that are not negative, dropping two costs at most ln 2 / (2k). *)
+Theorem four_to_two k x y : 0 < k -> 0 <= x -> 0 <= y -> 0 < four_terms k x y - two_terms k x y <= ln 2 / (2 * k).
+Proof.
+  intros Hk Hx Hy. unfold four_terms, two_terms. pose proof (fun t => exp_pos t) as P.
+  assert (S : forall t, 0 <= t -> exp (- (2 * k * t)) <= exp (2 * k * t)).
+  { intros t [T|<-]; [apply Rlt_le, exp_increasing; nra|rewrite Rmult_0_r, Ropp_0; lra]. }
+  pose proof (S x Hx). pose proof (S y Hy). pose proof (P (2 * k * x)). pose proof (P (2 * k * y)).
+  pose proof (P (- (2 * k * x))). pose proof (P (- (2 * k * y))).
+  set (a := exp (2 * k * x)) in *. set (b := exp (2 * k * y)) in *. set (c := exp (- (2 * k * x))) in *. set (d := exp (- (2 * k * y))) in *.
+  assert (0 < / (2 * k)) by (apply Rinv_0_lt_compat; lra).
+  assert (ln (a + b) < ln (a + c + b + d)) by (apply ln_increasing; lra).
+  assert (ln (a + c + b + d) <= ln 2 + ln (a + b)) by (rewrite <- ln_mult by lra; apply ln_mono; lra).
+  unfold Rdiv. split; nra.
 Qed.
