@@ -32,7 +32,6 @@ def turned_heads(
     >>> Q.tolist(), V.tolist()
     ([[1.0, 1.0]], [[1.0, 1.0]])
     """
-
     return _turned(Q), _turned(K), V
 
 
