@@ -7,8 +7,11 @@ const LETTER = 15;  // from one character to the next
 const ROW = 38;  // of a head, where characters go to the right
 const COLUMN = 64;  // of a head, where they go down
 
-function looksOf(looks, model, person, first) {
-  const chosen = looks.filter((look) => look.attention === MODELS[model - 1]
+const DATA = document.querySelector(".knowledge-looks");
+const LOOKS = DATA === null ? [] : JSON.parse(DATA.textContent);
+
+function looksOf(model, person, first) {
+  const chosen = LOOKS.filter((look) => look.attention === MODELS[model - 1]
     && look.name_first === (first === 1));
   return chosen[person - 1];
 }
@@ -68,10 +71,8 @@ function drawDown(svg, look) {
   });
 }
 
-const DATA = document.querySelector(".knowledge-looks");
-
 function drawLook(svg, said, [model, person, first]) {
-  const look = looksOf(JSON.parse(DATA.textContent), model, person, first);
+  const look = looksOf(model, person, first);
   (isNarrow(svg) ? drawDown : drawAcross)(svg, look);
   const [start, end] = nameIn(look);
   const onName = look.weights.map((weights) =>
@@ -84,7 +85,7 @@ function drawLook(svg, said, [model, person, first]) {
 
 document.querySelectorAll(".explore-knowledge").forEach((root) => {
   if (DATA === null) return;  // the sentence inside the figure stays
-  const people = JSON.parse(DATA.textContent).length / 6;
+  const people = LOOKS.length / 6;  // three models, two wordings
   figure(root, `0 0 ${54 + LETTER * 32} ${34 + 4 * ROW}`,
     [["model", 1, 3, 1, 1], ["person", 1, people, 1, 1], ["name first", 0, 1, 1, 0]], drawLook);
 });

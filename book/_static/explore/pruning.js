@@ -50,7 +50,9 @@ function drawOrder(plot, { name, order, accuracy }, { best, mean }, k) {
 }
 
 document.querySelectorAll(".explore-pruning").forEach((root) => {
-  const models = JSON.parse(document.querySelector(".pruning-record").textContent);
+  const record = document.querySelector(".pruning-record");
+  if (record === null) return;  // the sentence inside the figure stays
+  const models = JSON.parse(record.textContent);
   figure(root, "0 0 560 190", REMOVAL, (svg, said, [k, which]) => {
     const narrow = isNarrow(svg);
     svg.setAttribute("viewBox", narrow ? "0 0 270 390" : "0 0 560 190");

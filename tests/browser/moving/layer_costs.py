@@ -1,6 +1,5 @@
 """A message from token 1 on its way through three kinds of layer, and what a layer costs."""
 
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -120,7 +119,6 @@ def check_reading(seen: Seen) -> None:
         f"self-attention. With d = {d} self-attention takes {order} the recurrence: "
         f"{costs[2]} multiply–adds against {costs[0]}."
     )
-    assert re.fullmatch(r"[^.]+\.[^.]+\.", seen.said)
 
 
 FIGURES = {
