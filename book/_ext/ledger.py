@@ -166,14 +166,14 @@ def formal(id: str) -> list[str]:
     if id not in proved():
         return []
     found = proved()[id]
-    axioms = {a for theorem in found.theorems for a in result()["assumes"][theorem["file"]]}
+    assumes = ", ".join(f"`{axiom}`" for axiom in result()["assumes"])
     many = plural(len(found.theorems), "theorem")
     lines = ["", f"**{found.phrase}:** {many} · [what exactly](#proved-{id})", ""]
     lines += [":::{dropdown} The formal statements", ":class-container: formal", ""]
     lines += [line for theorem in found.theorems for line in shown(theorem)]
     return [
         *lines,
-        f"Assumed, at most: {', '.join(f'`{axiom}`' for axiom in sorted(axioms))}.",
+        f"Assumed, at most: {assumes}.",
         ":::",
         "",
     ]
