@@ -219,7 +219,7 @@ def prove(folder: Path) -> dict:
     Raises:
         ProofError: a proof fails, or something is left unproved or assumed.
     """
-    texts = sources(folder)
+    texts, read = sources(folder), hashes(folder)
     if bad := refused(texts):
         raise ProofError("\n".join(f"{line} leaves something unproved" for line in bad))
     listed = theorems(texts)
@@ -234,7 +234,7 @@ def prove(folder: Path) -> dict:
     stated = [t._asdict() | {"statement": statement(said[t.file, t.name])} for t in listed]
     return {
         "coq": version(),
-        "sources": hashes(folder),
+        "sources": read,
         "assumes": assumes,
         "lemmas": len(said) - len(listed),
         "theorems": stated,

@@ -1,6 +1,8 @@
 """The gate of the machine-read proofs, and that their stored result belongs to the sources."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -71,6 +73,13 @@ def test_without_rocq_it_says_what_to_install(monkeypatch, capsys):
         proofs.main(proofs.PROOFS, test=False)
     proofs.main(proofs.PROOFS, test=True)
     assert "nothing was proved again" in capsys.readouterr().out
+
+
+def test_asked_for_help_it_proves_nothing():
+    asked = [sys.executable, proofs.ROOT / ".ci" / "proofs.py", "--help"]
+    said = subprocess.run(asked, env={"PATH": ""}, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "make proofs" in said.stdout
 
 
 @needs_rocq

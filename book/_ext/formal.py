@@ -22,6 +22,8 @@ from attnlib.evidence.ledger import load_claims
 PROOFS = Path(__file__).parents[2] / "proofs"
 RESULT, DIFFERENCES = PROOFS / "theorems.json", PROOFS / "differences.yml"
 PAGE = "book/proofs"
+SHARED = {"common", "certify"}  # these belong to no chapter
+IMPORTS = re.compile(r"^From Book Require Import ([\w ]+)\.", re.MULTILINE)
 DEFINITION = re.compile(
     r"^(?:\(\*\* (?!claim)(?:(?!\*\)).)*?\*\)\n)?(?:Definition|Fixpoint|Record) .*?\.$",
     re.MULTILINE | re.DOTALL,
@@ -72,18 +74,19 @@ def shown(theorem: dict) -> list[str]:
 
 
 def definitions(file: str) -> list[str]:
-    """The definitions of a file, folded."""
+    """The definitions of a file, folded, and where those are that it takes from other chapters."""
     text = (PROOFS / f"{file}.v").read_text(encoding="utf-8")
-    found = "\n".join(DEFINITION.findall(text))
-    if not found:
-        return []
-    return ["", ":::{dropdown} Definitions", "```coq", *found.splitlines(), "```", ":::", ""]
+    found, lines = "\n".join(DEFINITION.findall(text)), []
+    if found:
+        lines = ["", ":::{dropdown} Definitions", "```coq", *found.splitlines(), "```", ":::", ""]
+    others = [name for line in IMPORTS.findall(text) for name in line.split()]
+    links = [f"[{title(name)}](#formal-{name})" for name in others if name not in SHARED]
+    return [*lines, f"Further definitions: {', '.join(links)}.", ""] if links else lines
 
 
 def title(chapter: str) -> str:
-    """The heading of a chapter, one level down."""
     text = (PROOFS.parent / "notebooks" / f"{chapter}.md").read_text(encoding="utf-8")
-    return "#" + re.search(r"^# .*$", text, re.MULTILINE)[0]
+    return re.search(r"^# (.*)$", text, re.MULTILINE)[1]
 
 
 class FormalProofs(SphinxDirective):
@@ -98,8 +101,8 @@ class FormalProofs(SphinxDirective):
         for chapter in dict.fromkeys(claim["chapter"] for claim in claims.values()):
             mine = [id for id in proved() if claims[id]["chapter"] == chapter]
             if mine:
-                lines += ["", title(chapter), ""]
                 files = dict.fromkeys(t["file"] for id in mine for t in proved()[id].theorems)
+                lines += ["", *(f"(formal-{file})=" for file in files), f"## {title(chapter)}", ""]
                 lines += [line for file in files for line in definitions(file)]
                 for id in mine:
                     lines += entry(claims[id], proved()[id])
