@@ -148,6 +148,32 @@ Lemma dot_scal_l d c u v : dot d (fun i => c * u i) v = c * dot d u v.
 Proof. unfold dot. rewrite <- Sum_scal. apply Sum_ext. intros. ring. Qed.
 Lemma dot_scal_r d c u v : dot d u (fun i => c * v i) = c * dot d u v.
 Proof. unfold dot. rewrite <- Sum_scal. apply Sum_ext. intros. ring. Qed.
+Lemma dot_nonneg d u : 0 <= dot d u u.
+Proof. apply Sum_nonneg. intros. pose proof (Rle_0_sqr (u i)). exact H0. Qed.
+Lemma dot_zero d u : dot d u u = 0 -> forall i, (i < d)%nat -> u i = 0.
+Proof.
+  intros E i Hi. apply Rsqr_0_uniq. apply (Sum_0_inv d (fun i => u i * u i)); [|exact E|exact Hi].
+  intros j _. apply Rle_0_sqr.
+Qed.
+Lemma discriminant a b c : 0 <= a -> (forall t, 0 <= a * t ^ 2 + 2 * b * t + c) -> b ^ 2 <= a * c.
+Proof.
+  intros Ha H. destruct Ha as [Ha|<-].
+  - pose proof (H (- b / a)) as Q. replace (a * (- b / a) ^ 2 + 2 * b * (- b / a) + c) with ((a * c - b ^ 2) * / a) in Q by (field; lra).
+    apply Rmult_le_reg_r with (/ a); [apply Rinv_0_lt_compat, Ha|]. lra.
+  - destruct (Req_dec b 0) as [->|N]; [lra|exfalso].
+    pose proof (H (- (c + 1) / (2 * b))) as Q. replace (0 * (- (c + 1) / (2 * b)) ^ 2 + 2 * b * (- (c + 1) / (2 * b)) + c) with (-1) in Q by (field; lra). lra.
+Qed.
+Lemma cauchy_schwarz d u v : dot d u v ^ 2 <= dot d u u * dot d v v.
+Proof.
+  rewrite (Rmult_comm (dot d u u)). apply discriminant; [apply dot_nonneg|]. intro t.
+  replace (dot d v v * t ^ 2 + 2 * dot d u v * t + dot d u u) with (dot d (fun i => u i + t * v i) (fun i => u i + t * v i)); [apply dot_nonneg|].
+  unfold dot. rewrite (Sum_ext d _ (fun i => (v i * v i) * t ^ 2 + 2 * t * (u i * v i) + u i * u i)) by (intros; ring).
+  rewrite !Sum_plus, Sum_scal, Sum_scal_r. ring.
+Qed.
+Lemma dot_positive n v : (exists i, (i < n)%nat /\ v i <> 0) -> 0 < dot n v v.
+Proof. intros [i [Hi N]]. destruct (dot_nonneg n v) as [P|P]; [exact P|]. exfalso. apply N, (dot_zero n); [symmetry; exact P|exact Hi]. Qed.
+Lemma softmax_ext n f g i : (forall j, f j = g j) -> softmax n f i = softmax n g i.
+Proof. intro H. unfold softmax. rewrite H. f_equal. apply Sum_ext. intros. rewrite H. reflexivity. Qed.
 (** The weights of the query q among m keys K 0, ..., K (m-1) in d dimensions, without a scale. *)
 Definition weight d m (K : nat -> nat -> R) q := softmax m (fun k => dot d (K k) q).
 (** The k-th unit vector. *)
@@ -166,4 +192,78 @@ Proof.
     destruct (Nat.eqb_spec j (sigma i)) as [E|E], (Nat.eqb_spec i (tau j)) as [F|F]; try reflexivity; exfalso.
     + apply F. rewrite E. symmetry. apply S, Hi.
     + apply E. rewrite F. symmetry. apply T, Hj.
+Qed.
+
+Lemma Sum_app n m f : Sum (n + m) f = Sum n f + Sum m (fun i => f (n + i)%nat).
+Proof. induction m; [rewrite Nat.add_0_r; simpl; ring|]. replace (n + S m)%nat with (S (n + m)) by lia. simpl. rewrite IHm. ring. Qed.
+(** The n x m matrix M has rank at most r: it is a product with r in the middle. *)
+Definition rank_at_most r n m (M : nat -> nat -> R) := exists A B : nat -> nat -> R,
+  forall i j, (i < n)%nat -> (j < m)%nat -> M i j = Sum r (fun k => A i k * B k j).
+Lemma rank_add r s n m M N : rank_at_most r n m M -> rank_at_most s n m N -> rank_at_most (r + s) n m (fun i j => M i j + N i j).
+Proof.
+  intros [A [B H]] [A' [B' H']].
+  exists (fun i k => if Nat.ltb k r then A i k else A' i (k - r)%nat), (fun k j => if Nat.ltb k r then B k j else B' (k - r)%nat j).
+  intros i j Hi Hj. rewrite H, H', Sum_app by assumption. f_equal; apply Sum_ext; intros k Hk.
+  - destruct (Nat.ltb_spec k r); [reflexivity|lia].
+  - destruct (Nat.ltb_spec (r + k) r); [lia|]. replace (r + k - r)%nat with k by lia. reflexivity.
+Qed.
+Lemma rank_scal r n m c M : rank_at_most r n m M -> rank_at_most r n m (fun i j => c * M i j).
+Proof.
+  intros [A [B H]]. exists (fun i k => c * A i k), B. intros i j Hi Hj. rewrite H, <- Sum_scal by assumption.
+  apply Sum_ext. intros. ring.
+Qed.
+Lemma rank_ext r n m M N : (forall i j, (i < n)%nat -> (j < m)%nat -> M i j = N i j) -> rank_at_most r n m M -> rank_at_most r n m N.
+Proof. intros E [A [B H]]. exists A, B. intros. rewrite <- E; auto. Qed.
+(* fewer equations than unknowns *)
+Definition skip p i := if Nat.ltb i p then i else S i.
+Lemma Sum_skip n p f : (p <= n)%nat -> Sum (S n) f = f p + Sum n (fun i => f (skip p i)).
+Proof.
+  intro Hp. induction n.
+  - assert (p = 0)%nat by lia. subst. simpl. ring.
+  - destruct (Nat.eq_dec p (S n)) as [->|N].
+    + change (Sum (S (S n)) f) with (Sum (S n) f + f (S n)). rewrite Rplus_comm. f_equal. apply Sum_ext.
+      intros i Hi. unfold skip. destruct (Nat.ltb_spec i (S n)); [reflexivity|lia].
+    + change (Sum (S (S n)) f) with (Sum (S n) f + f (S n)). rewrite IHn by lia. simpl Sum. unfold skip at 3.
+      destruct (Nat.ltb_spec n p); [lia|ring].
+Qed.
+Lemma kernel r : forall n (A : nat -> nat -> R), (r < n)%nat ->
+  exists x, (exists i, (i < n)%nat /\ x i <> 0) /\ forall k, (k < r)%nat -> Sum n (fun i => x i * A i k) = 0.
+Proof.
+  induction r; intros n A Hn.
+  - exists (fun _ => 1). split; [exists 0%nat; split; [lia|lra]|intros; lia].
+  - destruct (Classical_Prop.classic (exists p, (p < n)%nat /\ A p r <> 0)) as [[p [Hp N]]|Z].
+    + destruct n as [|n]; [lia|].
+      destruct (IHr n (fun i k => A (skip p i) k - A (skip p i) r / A p r * A p k) ltac:(lia)) as [x [[i [Hi X]] H]].
+      set (xp := - Sum n (fun i => x i * (A (skip p i) r / A p r))).
+      exists (fun i => if Nat.eqb i p then xp else if Nat.ltb i p then x i else x (pred i)).
+      assert (K : forall k, Sum (S n) (fun i => (if Nat.eqb i p then xp else if Nat.ltb i p then x i else x (pred i)) * A i k)
+        = xp * A p k + Sum n (fun i => x i * A (skip p i) k)).
+      { intro k. rewrite (Sum_skip n p) by lia. rewrite Nat.eqb_refl. f_equal. apply Sum_ext. intros j Hj. unfold skip.
+        destruct (Nat.ltb_spec j p).
+        - destruct (Nat.eqb_spec j p); [lia|]. destruct (Nat.ltb_spec j p); [reflexivity|lia].
+        - destruct (Nat.eqb_spec (S j) p); [lia|]. destruct (Nat.ltb_spec (S j) p); [lia|reflexivity]. }
+      split.
+      * exists (skip p i). unfold skip. destruct (Nat.ltb_spec i p).
+        -- split; [lia|]. destruct (Nat.eqb_spec i p); [lia|]. destruct (Nat.ltb_spec i p); [exact X|lia].
+        -- split; [lia|]. destruct (Nat.eqb_spec (S i) p); [lia|]. destruct (Nat.ltb_spec (S i) p); [lia|exact X].
+      * intros k Hk. rewrite K. unfold xp. destruct (Nat.eq_dec k r) as [->|Nk].
+        -- rewrite (Sum_ext n (fun i => x i * A (skip p i) r) (fun i => x i * (A (skip p i) r / A p r) * A p r)) by (intros; field; exact N).
+           rewrite Sum_scal_r. ring.
+        -- specialize (H k ltac:(lia)).
+           rewrite (Sum_ext n _ (fun i => x i * A (skip p i) k - x i * (A (skip p i) r / A p r) * A p k)) in H by (intros; ring).
+           rewrite Sum_minus, Sum_scal_r in H. lra.
+    + destruct (IHr n A ltac:(lia)) as [x [X H]]. exists x. split; [exact X|]. intros k Hk.
+      destruct (Nat.eq_dec k r) as [->|]; [|apply H; lia]. apply Sum_0. intros i Hi.
+      destruct (Req_dec (A i r) 0) as [->|N]; [ring|]. exfalso. apply Z. exists i. auto.
+Qed.
+Lemma diagonal_rank r n D : (forall i, (i < n)%nat -> D i <> 0) -> rank_at_most r n n (fun i j => if Nat.eqb i j then D i else 0) -> (n <= r)%nat.
+Proof.
+  intros N [A [B H]]. destruct (Nat.le_gt_cases n r) as [|L]; [assumption|exfalso].
+  destruct (kernel r n A L) as [x [[i [Hi X]] K]]. apply (Rmult_integral_contrapositive_currified _ _ X (N i Hi)).
+  transitivity (Sum n (fun l => if Nat.eqb l i then x l * D l else 0)); [rewrite (Sum_delta n i (fun l => x l * D l) Hi); reflexivity|].
+  transitivity (Sum n (fun l => Sum r (fun k => x l * A l k * B k i))).
+  - apply Sum_ext. intros l Hl. specialize (H l i Hl Hi).
+    rewrite (Sum_ext r (fun k => x l * A l k * B k i) (fun k => x l * (A l k * B k i))) by (intros; ring).
+    rewrite Sum_scal, <- H. destruct (Nat.eqb l i); ring.
+  - rewrite Sum_swap. apply Sum_0. intros k Hk. rewrite Sum_scal_r, K by exact Hk. ring.
 Qed.

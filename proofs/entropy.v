@@ -1,6 +1,6 @@
 From Coq Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Book Require Import common certify.
+From Book Require Import common certify softmax smooth_max.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
@@ -33,7 +33,8 @@ Proof.
     replace (a i * ((a i + e) / (a i * c) - 1)) with (/ c * (a i + e) - a i) in G by (field; lra). lra.
   - rewrite <- Q. assert (0 < / c) by (apply Rinv_0_lt_compat; exact Hc). nra.
 Qed.
-(** claim entropy-C-meaning. C is the entropy of the smoothed law (a + eps) / (1 + t), up to scale and shift, with t = n eps. *)
+(** claim entropy-C-meaning. C is the entropy of the smoothed law (a + eps) / (1 + t), up to scale and shift,
+    with t = n eps. *)
 Theorem C_smoothed n e a : Law n a -> 0 < e -> let t := INR n * e in
   C n e a = - (1 + t) * Ent n (fun i => (a i + e) / (1 + t)) + (1 + t) * ln (1 + t).
 Proof.
@@ -540,4 +541,78 @@ Proof.
     { intro F. apply Rmult_eq_compat_r with (r := c) in F. unfold Rdiv in F. rewrite Rmult_assoc, Rinv_l in F by lra. lra. }
     pose proof (ln_lt_sub1 ((a i + e) / c) ltac:(apply Rdiv_lt_0_compat; lra) D1) as G.
     rewrite ln_quot in G by lra. unfold Rdiv in G. lra.
+Qed.
+(** claim entropy-spread. Of two laws, the errors of B differ by at most ln((1 + n eps) / (1 + eps)); those of
+    the uniform law and a one-hot law by that. *)
+Theorem B_spread n e a a' k : Law n a -> Law n a' -> 0 < e -> (k < n)%nat -> let u := fun _ => / INR n in
+  (B n e a - A n a) - (B n e a' - A n a') <= ln ((1 + INR n * e) / (1 + e)) /\
+  (B n e u - A n u) - (B n e (hot k) - A n (hot k)) = ln ((1 + INR n * e) / (1 + e)).
+Proof.
+  intros L L' He Hk u. pose proof (pos_INR n). rewrite ln_quot by nra. split.
+  - pose proof (B_above_A_at_most n e a L He). pose proof (B_above_A n e a' L' He). lra.
+  - unfold u. rewrite (B_above_A_uniform n e ltac:(lia) He), (B_above_A_hot n e k Hk). reflexivity.
+Qed.
+(** claim entropy-spread. From n = 2 on the errors of C for these two laws differ by more. *)
+Theorem C_spread n e k : (2 <= n)%nat -> (k < n)%nat -> 0 < e -> let u := fun _ => / INR n in
+  ln ((1 + INR n * e) / (1 + e)) < (C n e u - A n u) - (C n e (hot k) - A n (hot k)).
+Proof.
+  intros Hn Hk He u. assert (2 <= INR n) by (apply (le_INR 2), Hn).
+  destruct (B_spread n e (hot k) (hot k) k (hot_law n k Hk) (hot_law n k Hk) He Hk) as [_ Q]. cbv zeta in Q. fold u in Q. rewrite <- Q.
+  pose proof (C_below_B_uniform n e ltac:(lia) He) as U. cbv zeta in U. fold u in U.
+  pose proof (C_below_B_at_least n e (hot k) (hot_law n k Hk) He) as [V|V]; [lra|exfalso].
+  pose proof (C_below_B_only_uniform n e (hot k) (hot_law n k Hk) He V k Hk) as X. unfold hot in X. rewrite Nat.eqb_refl in X.
+  apply Rmult_eq_compat_r with (r := INR n) in X. rewrite Rinv_l in X by lra. lra.
+Qed.
+(** claim entropy-spread. So with some constant taken off B is within half of that for every law; with no
+    constant C is. *)
+Theorem B_closer_with_constants n e : (2 <= n)%nat -> 0 < e -> let r := / 2 * ln ((1 + INR n * e) / (1 + e)) in
+  (exists c, forall a, Law n a -> Rabs (B n e a - A n a - c) <= r) /\
+  (forall c, exists a, Law n a /\ r < Rabs (C n e a - A n a - c)).
+Proof.
+  intros Hn He r. assert (2 <= INR n) by (apply (le_INR 2), Hn). split.
+  - exists (/ 2 * (ln (1 + INR n * e) + ln (1 + e))). intros a L. unfold r. rewrite ln_quot by nra.
+    pose proof (B_above_A_at_most n e a L He). pose proof (B_above_A n e a L He). apply Rabs_le. lra.
+  - intro c. pose proof (C_spread n e 0 Hn ltac:(lia) He) as S. cbv zeta in S.
+    destruct (Rlt_le_dec r (Rabs (C n e (fun _ => / INR n) - A n (fun _ => / INR n) - c))) as [|U].
+    + exists (fun _ => / INR n). split; [apply uniform_law; lia|assumption].
+    + exists (hot 0). split; [apply hot_law; lia|]. destruct (Rlt_le_dec r (Rabs (C n e (hot 0) - A n (hot 0) - c))) as [|W]; [assumption|exfalso].
+      apply Rabs_le_between in U. apply Rabs_le_between in W. unfold r in U, W. lra.
+Qed.
+(** claim entropy-underflow. The exact entropy of softmax, for any constant c, such as the largest logit. *)
+Theorem entropy_exact n z c : (0 < n)%nat ->
+  Ent n (softmax n z) = ln (Sum n (fun i => exp (z i - c))) - Sum n (fun i => softmax n z i * (z i - c)).
+Proof.
+  intro Hn. pose proof (LSE_gibbs_equality n 1 (fun i => z i - c) (softmax n z) Rlt_0_1 (softmax_law n z Hn)) as [_ Q].
+  unfold LSE, sharp, Mean in Q. rewrite (Sum_ext n (fun i => exp (1 * (z i - c))) (fun i => exp (z i - c))) in Q by (intros; rewrite Rmult_1_l; reflexivity).
+  rewrite Rinv_1, Rmult_1_l in Q. rewrite <- Q; [field|]. intros i _.
+  rewrite <- (softmax_shift n z (- c) i). apply softmax_ext. intro. ring.
+Qed.
+(** claim entropy-underflow. Its derivative by the logit j is -p_j (ln p_j + H), for finite logits always finite. *)
+Theorem entropy_gradient n z j : (j < n)%nat -> let p := softmax n z in
+  is_derive (fun t => Ent n (softmax n (upd z j t))) (z j) (- p j * (ln (p j) + Ent n p)).
+Proof.
+  intros Hj p. assert (Hn : (0 < n)%nat) by lia.
+  apply (is_derive_ext (fun t => minus (LSE n 1 (upd z j t)) (Sum n (fun i => softmax n (upd z j t) i * upd z j t i)))).
+  { intro t. rewrite (entropy_exact n _ 0 Hn). unfold LSE, minus, plus, opp; simpl. rewrite Rinv_1, Rmult_1_l. unfold Rminus. f_equal.
+    - f_equal. apply Sum_ext. intros. f_equal. ring.
+    - f_equal. apply Sum_ext. intros. f_equal. ring. }
+  assert (X : forall i, sharp n 1 z i = p i) by (intro; unfold sharp, p; apply softmax_ext; intro; ring).
+  assert (V : - p j * (ln (p j) + Ent n p) = minus (p j) (Sum n (fun i => p i * (if Nat.eqb i j then 1 else 0) + J p i j * z i))).
+  { unfold p. rewrite (entropy_exact n z 0 Hn). fold p.
+    replace (ln (p j)) with (z j - ln (Sum n (fun i => exp (z i)))).
+    - rewrite (Sum_ext n (fun i => exp (z i - 0)) (fun i => exp (z i))) by (intros; f_equal; ring).
+      rewrite (Sum_ext n (fun i => p i * (z i - 0)) (fun i => p i * z i)) by (intros; ring).
+      rewrite Sum_plus, (Sum_ext n (fun i => p i * (if Nat.eqb i j then 1 else 0)) (fun i => if Nat.eqb i j then p i else 0)) by (intros; destruct (Nat.eqb i j); ring).
+      rewrite (Sum_delta n j p Hj). rewrite (Sum_ext n (fun i => J p i j * z i) (fun k => J p j k * z k)) by (intros; rewrite J_symmetric; reflexivity).
+      rewrite J_apply by exact Hj. unfold Mean, minus, plus, opp; simpl. ring.
+    - unfold p, softmax. rewrite ln_quot by (apply exp_pos || apply Z_pos, Hn). rewrite ln_exp. reflexivity. }
+  rewrite V. apply (is_derive_minus (V := R_NormedModule)).
+  - rewrite <- X. apply LSE_gradient; [exact Hj|lra].
+  - apply (is_derive_Sum n (fun i t => softmax n (upd z j t) i * upd z j t i)). intros i Hi.
+    assert (D : is_derive (fun t => upd z j t i) (z j) (if Nat.eqb i j then 1 else 0)).
+    { unfold upd. destruct (Nat.eqb i j); auto_derive; trivial. }
+    pose proof (is_derive_mult (fun t => softmax n (upd z j t) i) (fun t => upd z j t i) (z j) _ _ (softmax_derivative n z i j Hj Hi) D Rmult_comm) as Q.
+    unfold plus, mult in Q; simpl in Q. rewrite upd_same in Q.
+    replace (p i * (if Nat.eqb i j then 1 else 0) + J p i j * z i) with (J (softmax n z) i j * z i + softmax n (upd z j (z j)) i * (if Nat.eqb i j then 1 else 0)); [exact Q|].
+    unfold p. rewrite (softmax_ext n (upd z j (z j)) z i) by (intro; apply upd_same). ring.
 Qed.

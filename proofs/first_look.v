@@ -51,6 +51,26 @@ Proof.
   replace (exp (z n) / (s + exp (z n)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (exp (z n) + exp (z n) * exp (Ent n p)) by (field; lra).
   replace (1 / (1 + exp (Ent n p)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (s + exp (z n)) by (field; lra). lra.
 Qed.
+(** claim key-in-the-middle. With equality if and only if the others are scored ln p_i, up to a constant. *)
+Theorem key_in_the_middle_equality n z p : Law n p -> z n = Mean n p z ->
+  softmax (S n) z n = 1 / (1 + exp (Ent n p)) <-> forall i, (i < n)%nat -> p i = softmax n z i.
+Proof.
+  intros L E. pose proof (Law_n _ _ L) as Hn. pose proof (Z_pos n z Hn) as Z.
+  pose proof (LSE_gibbs_equality n 1 z p Rlt_0_1 L) as G. unfold LSE, sharp in G.
+  rewrite (Sum_ext n (fun i => exp (1 * z i)) (fun i => exp (z i))) in G by (intros; rewrite Rmult_1_l; reflexivity).
+  rewrite Rinv_1, Rmult_1_l, <- E in G. replace (Ent n p / 1) with (Ent n p) in G by field.
+  assert (X : forall i, softmax n (fun i => 1 * z i) i = softmax n z i) by (intro; apply softmax_ext; intro; ring).
+  assert (G' : z n + Ent n p = ln (Sum n (fun i => exp (z i))) <-> forall i, (i < n)%nat -> p i = softmax n z i).
+  { rewrite G. split; intros H i Hi; [rewrite <- X|rewrite X]; apply H, Hi. }
+  rewrite <- G'. unfold softmax. simpl Sum. set (s := Sum n _) in *. pose proof (exp_pos (z n)). pose proof (exp_pos (Ent n p)).
+  assert (Q : s = exp (z n) * exp (Ent n p) <-> z n + Ent n p = ln s).
+  { rewrite <- exp_plus. split; intro H1; [rewrite H1, ln_exp; reflexivity|rewrite H1, exp_ln; [reflexivity|exact Z]]. }
+  rewrite <- Q. split; intro H1.
+  - apply Rmult_eq_compat_r with (r := (s + exp (z n)) * (1 + exp (Ent n p))) in H1.
+    replace (exp (z n) / (s + exp (z n)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (exp (z n) + exp (z n) * exp (Ent n p)) in H1 by (field; lra).
+    replace (1 / (1 + exp (Ent n p)) * ((s + exp (z n)) * (1 + exp (Ent n p)))) with (s + exp (z n)) in H1 by (field; lra). lra.
+  - rewrite H1. field. split; nra.
+Qed.
 (** claim key-in-the-middle. For the plain mean of m others this is 1 / (m + 1). *)
 Theorem plain_middle m z : (0 < m)%nat -> z m = Sum m z / INR m -> softmax (S m) z m <= 1 / (INR m + 1).
 Proof.

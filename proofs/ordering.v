@@ -367,7 +367,8 @@ Proof.
   apply Rmult_lt_compat_l with (r := INR n) in Hb; [|exact N].
   replace (INR n * ((A n p - A n q) / INR n)) with (A n p - A n q) in Hb by (field; lra). lra.
 Qed.
-(** claim line-integral. A rises by the integral of its gradient along the segment, if both laws are positive. The 1 in the gradient drops out. *)
+(** claim line-integral. A rises by the integral of its gradient along the segment, if both laws are positive.
+    The 1 in the gradient drops out. *)
 Theorem line_integral n p q : (forall i, (i < n)%nat -> 0 < p i) -> (forall i, (i < n)%nat -> 0 < q i) -> Sum n p = Sum n q ->
   is_RInt (fun t => Sum n (fun i => (q i - p i) * ln (p i + t * (q i - p i)))) 0 1 (A n q - A n p).
 Proof.
@@ -425,7 +426,8 @@ Proof.
     apply (is_derive_Sum n (fun i t => (q i - p i) * dB e (p i + t * (q i - p i)))).
     intros i Hi. pose proof (PT i t Hi Ht). unfold dB. auto_derive; [repeat split; lra|field; lra].
 Qed.
-(** claim integrand-sign. At its start the integrand is the rise of A minus KL(q || p), at its end the rise plus KL(p || q). *)
+(** claim integrand-sign. At its start the integrand is the rise of A minus KL(q || p), at its end the rise plus
+    KL(p || q). *)
 Theorem integrand_ends n p q : (forall i, (i < n)%nat -> 0 < p i) -> (forall i, (i < n)%nat -> 0 < q i) ->
   Sum n (fun i => (q i - p i) * ln (p i)) = A n q - A n p - Sum n (fun i => q i * ln (q i / p i)) /\
   Sum n (fun i => (q i - p i) * ln (q i)) = A n q - A n p + Sum n (fun i => p i * ln (p i / q i)).

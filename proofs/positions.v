@@ -82,3 +82,11 @@ Proof.
   intros S T. unfold Mean, softmax. rewrite (Sum_shuffled n sigma tau (fun s => exp (score (X s))) S T).
   exact (Sum_shuffled n sigma tau (fun s => exp (score (X s)) / Sum n (fun r => exp (score (X r))) * value (X s)) S T).
 Qed.
+(** claim concat-vs-add. Adding a code is joining it, with one projection W for both: (x + c) W = [x, c] [W; W]. *)
+Theorem add_is_concat d (x c : nat -> R) (W : nat -> nat -> R) j :
+  Sum d (fun l => (x l + c l) * W l j)
+  = Sum (d + d) (fun l => (if Nat.ltb l d then x l else c (l - d)%nat) * (if Nat.ltb l d then W l j else W (l - d)%nat j)).
+Proof.
+  rewrite Sum_app, <- Sum_plus. apply Sum_ext. intros l Hl.
+  destruct (Nat.ltb_spec l d); [|lia]. destruct (Nat.ltb_spec (d + l) d); [lia|]. replace (d + l - d)%nat with l by lia. ring.
+Qed.

@@ -1,6 +1,6 @@
 From Coq Require Import FunctionalExtensionality Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Book Require Import common.
+From Book Require Import common bilinear.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
@@ -95,6 +95,35 @@ Proof.
   apply Sum_ext. intros i Hi. rewrite <- Sum_scal, <- Sum_minus, <- !Sum_plus. apply Sum_ext. intros j Hj.
   unfold cov, mu. ring.
 Qed.
+(** claim dot-variance. For centred entries of variance 1 it is between 0 and d^2. *)
+Theorem dot_variance_range : (forall i j, (i < d)%nat -> (j < d)%nat -> Has (fun w => q i w * q j w) /\ Has (fun w => k i w * k j w)) ->
+  (forall i, (i < d)%nat -> E (q i) = 0 /\ E (k i) = 0 /\ E (fun w => q i w * q i w) = 1 /\ E (fun w => k i w * k i w) = 1) ->
+  0 <= variance qk <= INR d ^ 2.
+Proof.
+  intros H M. split; [apply (E_pos EE); [apply square_expected; [apply dot_first|apply dot_second]|intro; apply pow2_ge_0]|].
+  assert (C : forall u, (forall i j, (i < d)%nat -> (j < d)%nat -> Has (fun w => u i w * u j w)) -> (forall i, (i < d)%nat -> E (fun w => u i w * u i w) = 1) ->
+    forall i j, (i < d)%nat -> (j < d)%nat -> -1 <= E (fun w => u i w * u j w) <= 1).
+  { intros u Hu V i j Hi Hj.
+    assert (S : forall s, 0 <= 1 + (2 * s * E (fun w => u i w * u j w) + s ^ 2 * 1)).
+    { intro s. rewrite <- (V i Hi) at 1. rewrite <- (V j Hj), <- (E_scal EE (2 * s)), <- (E_scal EE (s ^ 2)) by (apply Hu; assumption).
+      assert (H1 : Has (fun w => 2 * s * (u i w * u j w))) by (apply (Has_scal EE (2 * s) (fun w => u i w * u j w)), Hu; assumption).
+      assert (H2 : Has (fun w => s ^ 2 * (u j w * u j w))) by (apply (Has_scal EE (s ^ 2) (fun w => u j w * u j w)), Hu; assumption).
+      pose proof (Has_plus EE _ _ H1 H2) as H3. cbv beta in H3.
+      rewrite <- (E_plus EE _ _ H1 H2). rewrite <- (E_plus EE (fun w => u i w * u i w) _ (Hu i i Hi Hi) H3).
+      apply (E_pos EE).
+      - apply (Has_plus EE (fun w => u i w * u i w) _ (Hu i i Hi Hi) H3).
+      - intro w. replace (u i w * u i w + (2 * s * (u i w * u j w) + s ^ 2 * (u j w * u j w))) with ((u i w + s * u j w) ^ 2) by ring. apply pow2_ge_0. }
+    pose proof (S 1). pose proof (S (-1)). lra. }
+  pose proof (C q (fun i j Hi Hj => proj1 (H i j Hi Hj)) (fun i Hi => proj1 (proj2 (proj2 (M i Hi))))) as Cq.
+  pose proof (C k (fun i j Hi Hj => proj2 (H i j Hi Hj)) (fun i Hi => proj2 (proj2 (proj2 (M i Hi))))) as Ck.
+  rewrite dot_variance_general.
+  rewrite (Sum_0 d (fun i => Sum d (fun j => mu q i * cov k i j * mu q j))), (Sum_0 d (fun i => Sum d (fun j => mu k i * cov q i j * mu k j))).
+  2,3: intros i Hi; apply Sum_0; intros j Hj; unfold mu; destruct (M i Hi) as [A [B _]]; rewrite ?A, ?B; ring.
+  rewrite !Rplus_0_r. apply Rle_trans with (Sum d (fun _ => Sum d (fun _ => 1))).
+  - apply Sum_le. intros i Hi. apply Sum_le. intros j Hj. unfold cov. destruct (M i Hi) as [A [B _]]. rewrite A, B.
+    rewrite !Rmult_0_l, !Rminus_0_r. pose proof (Cq i j Hi Hj). pose proof (Ck i j Hi Hj). nra.
+  - rewrite !Sum_const. right. ring.
+Qed.
 Hypothesis q_mean : forall i, (i < d)%nat -> E (q i) = 0.
 Hypothesis q_cov : forall i j, (i < d)%nat -> (j < d)%nat -> E (fun w => q i w * q j w) = if Nat.eqb j i then 1 else 0.
 Hypothesis k_has : forall i, (i < d)%nat -> Has (fun w => k i w ^ 2).
@@ -141,4 +170,49 @@ Proof.
   - intro i. unfold E4, q, k, sign. simpl. repeat split; field.
   - intros f g. unfold E4. simpl. field.
   - unfold variance, E4, qk, q, k. rewrite !Sum_const. unfold sign. simpl. field.
+Qed.
+(** claim dot-variance. The other end, for d = 2: q = (s, s) and k = (t, -t) with two independent fair signs
+    have q.k = 0 always. *)
+Theorem no_variance : let q := fun (i : nat) (w : bool * bool) => sign (fst w) in
+  let k := fun (i : nat) (w : bool * bool) => if Nat.eqb i 0 then sign (snd w) else - sign (snd w) in
+  (forall i, E4 (q i) = 0 /\ E4 (k i) = 0 /\ E4 (fun w => q i w ^ 2) = 1 /\ E4 (fun w => k i w ^ 2) = 1) /\ variance _ E4 (qk _ 2 q k) = 0.
+Proof.
+  intros q k. split.
+  - intro i. unfold E4, q, k, sign. simpl. destruct (Nat.eqb i 0); repeat split; field.
+  - unfold variance, E4, qk, q, k, sign. simpl. field.
+Qed.
+(** t steps of gradient descent on W_Q and W_K with the learning rate eta, where the loss reads c W_Q W_K'. G t
+    is its gradient by that matrix at step t; other parameters may move along. *)
+Fixpoint descend d dk c eta (G : nat -> Mat -> Mat) (WQ WK : Mat) t : Mat * Mat :=
+  match t with
+  | O => (WQ, WK)
+  | S s => let (Q, K) := descend d dk c eta G WQ WK s in let D := G s (fun i j => c * prodT dk Q K i j) in
+    (fun a b => Q a b - eta * (c * Sum d (fun j => D a j * K j b)), fun a b => K a b - eta * (c * Sum d (fun i => D i a * Q i b)))
+  end.
+(** claim scale-controls. A factor a^2 on the scores is the same as starting at a W_Q and a W_K with a^2 times
+    the learning rate: after every step the one pair is a times the other, so the scores are equal. *)
+Theorem scale_is_start_and_step d dk a eta G WQ WK t : (forall s U V, (forall i j, U i j = V i j) -> forall i j, G s U i j = G s V i j) ->
+  let scaled := descend d dk (a * a) eta G WQ WK t in
+  let folded := descend d dk 1 (a * a * eta) G (fun i j => a * WQ i j) (fun i j => a * WK i j) t in
+  (forall i j, fst folded i j = a * fst scaled i j) /\ (forall i j, snd folded i j = a * snd scaled i j) /\
+  (forall i j, prodT dk (fst folded) (snd folded) i j = a * a * prodT dk (fst scaled) (snd scaled) i j).
+Proof.
+  intro Ge.
+  assert (P : forall Q K Q' K', (forall i j, Q' i j = a * Q i j) -> (forall i j, K' i j = a * K i j) -> forall i j, prodT dk Q' K' i j = a * a * prodT dk Q K i j).
+  { intros Q K Q' K' HQ HK i j. unfold prodT. rewrite <- Sum_scal. apply Sum_ext. intros. rewrite HQ, HK. ring. }
+  induction t; intros scaled folded.
+  - unfold scaled, folded. simpl. split; [|split]; try reflexivity. apply P; reflexivity.
+  - assert (H : (forall i j, fst folded i j = a * fst scaled i j) /\ (forall i j, snd folded i j = a * snd scaled i j)).
+    { unfold scaled, folded. simpl descend.
+      destruct (descend d dk (a * a) eta G WQ WK t) as [Q K].
+      destruct (descend d dk 1 (a * a * eta) G (fun i j => a * WQ i j) (fun i j => a * WK i j) t) as [Q' K'].
+      cbv beta iota zeta delta [fst snd] in *. destruct IHt as [HQ [HK HU]].
+      assert (E : forall i j, G t (fun i j => 1 * prodT dk Q' K' i j) i j = G t (fun i j => a * a * prodT dk Q K i j) i j).
+      { apply Ge. intros. rewrite HU. ring. }
+      split; intros i j.
+      - rewrite HQ, (Sum_ext d _ (fun l => a * (G t (fun i j => a * a * prodT dk Q K i j) i l * K l j))), Sum_scal; [ring|].
+        intros. rewrite E, HK. ring.
+      - rewrite HK, (Sum_ext d _ (fun l => a * (G t (fun i j => a * a * prodT dk Q K i j) l i * Q l j))), Sum_scal; [ring|].
+        intros. rewrite E, HQ. ring. }
+    split; [apply H|split; [apply H|]]. apply P; apply H.
 Qed.

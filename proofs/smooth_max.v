@@ -1,6 +1,6 @@
 From Coq Require Import Reals Lra Lia Psatz.
 From Coquelicot Require Import Coquelicot.
-From Book Require Import common softmax.
+From Book Require Import common certify softmax.
 Open Scope R_scope.
 Set Bullet Behavior "Strict Subproofs".
 
@@ -313,3 +313,7 @@ Proof.
   assert (ln (a + c + b + d) <= ln 2 + ln (a + b)) by (rewrite <- ln_mult by lra; apply ln_mono; lra).
   unfold Rdiv. split; nra.
 Qed.
+(** claim smooth-max-sign. The form with four fails for negative numbers: at (-4, -4) with k = 3 it is 8.1155
+    too large. *)
+Theorem four_fails : Rabs (four_terms 3 (-4) (-4) - Rmax (-4) (-4) - 8.1155) <= 5e-5.
+Proof. rewrite Rmax_left by lra. unfold four_terms. interval with (i_prec 60). Qed.

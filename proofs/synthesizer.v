@@ -48,6 +48,37 @@ Proof.
   - rewrite <- Rmult_plus_distr_l, <- Sum_plus. f_equal. apply Sum_ext. intros l _. unfold nudged. rewrite E, Nat.eqb_refl. ring.
   - rewrite Rplus_0_r. f_equal. apply Sum_ext. intros l _. unfold nudged. destruct (Nat.eqb_spec s j); [contradiction|ring].
 Qed.
+(** claim synthesizer-shared. The scores of all heads together, a row for each head and token: of hidden vectors
+    H of width w with one B and b_2 for all they have rank at most w + 1. *)
+Theorem shared_rank rows n w (H B : nat -> nat -> R) b2 : rank_at_most (w + 1) rows n (fun t s => Sum w (fun k => H t k * B k s) + b2 s).
+Proof.
+  apply (rank_add w 1 rows n (fun t s => Sum w (fun k => H t k * B k s)) (fun _ s => b2 s)).
+  - exists H, B. reflexivity.
+  - exists (fun _ _ => 1), (fun _ s => b2 s). intros. simpl. ring.
+Qed.
+(** claim synthesizer-shared. With a B_i and a b_2,i for each of h heads, at most h w + h, which is d + h for w
+    = d / h. *)
+Theorem unshared_rank rows n w h (head : nat -> nat) (H : nat -> nat -> R) (B : nat -> nat -> nat -> R) (b2 : nat -> nat -> R) :
+  (forall t, (t < rows)%nat -> (head t < h)%nat) ->
+  rank_at_most (h * w + h) rows n (fun t s => Sum w (fun k => H t k * B (head t) k s) + b2 (head t) s).
+Proof.
+  intro Hh.
+  assert (R : forall i, rank_at_most (i * w + i) rows n
+    (fun t s => if Nat.ltb (head t) i then Sum w (fun k => H t k * B (head t) k s) + b2 (head t) s else 0)).
+  { induction i.
+    - exists (fun _ _ => 0), (fun _ _ => 0). intros. reflexivity.
+    - replace (S i * w + S i)%nat with (i * w + i + (w + 1))%nat by lia.
+      apply (rank_ext _ _ _ (fun t s => (if Nat.ltb (head t) i then Sum w (fun k => H t k * B (head t) k s) + b2 (head t) s else 0)
+        + (if Nat.eqb (head t) i then Sum w (fun k => H t k * B i k s) + b2 i s else 0))).
+      + intros t s _ _. destruct (Nat.ltb_spec (head t) i), (Nat.eqb_spec (head t) i), (Nat.ltb_spec (head t) (S i)); try lia; subst; ring.
+      + apply rank_add; [exact IHi|].
+        apply (rank_ext _ _ _ (fun t s => Sum w (fun k => (if Nat.eqb (head t) i then H t k else 0) * B i k s) + (if Nat.eqb (head t) i then 1 else 0) * b2 i s)).
+        * intros t s _ _. destruct (Nat.eqb (head t) i); [ring|]. rewrite Sum_0 by (intros; ring). ring.
+        * apply (rank_add w 1 rows n (fun t s => Sum w (fun k => (if Nat.eqb (head t) i then H t k else 0) * B i k s)) (fun t s => (if Nat.eqb (head t) i then 1 else 0) * b2 i s)).
+          -- exists (fun t k => if Nat.eqb (head t) i then H t k else 0), (B i). reflexivity.
+          -- exists (fun t _ => if Nat.eqb (head t) i then 1 else 0), (fun _ s => b2 i s). intros. simpl. ring. }
+  generalize (R h). apply rank_ext. intros t s Ht _. destruct (Nat.ltb_spec (head t) h); [reflexivity|]. pose proof (Hh t Ht). lia.
+Qed.
 (** claim synthesizer-cheaper. Of 4nd^2 + 2n^2d multiply-adds n d^2 saved is the share d / (4d + 2n), below 1/4. *)
 Theorem dense_saves n d : 0 < n -> 0 < d ->
   n * d ^ 2 / (4 * n * d ^ 2 + 2 * n ^ 2 * d) = d / (4 * d + 2 * n) /\ d / (4 * d + 2 * n) < / 4.
@@ -57,3 +88,6 @@ Proof.
   apply Rmult_lt_reg_r with (4 * d + 2 * n); [lra|].
   unfold Rdiv. rewrite Rmult_assoc, Rinv_l by lra. lra.
 Qed.
+(** claim synthesizer-cheaper. The random kind saves 2nd^2 + n^2d of them, half. *)
+Theorem random_saves n d : 0 < n -> 0 < d -> (2 * n * d ^ 2 + n ^ 2 * d) / (4 * n * d ^ 2 + 2 * n ^ 2 * d) = / 2.
+Proof. intros Hn Hd. assert (0 < n * d ^ 2) by (apply Rmult_lt_0_compat; [lra|apply pow_lt; lra]). assert (0 < n ^ 2 * d) by (apply Rmult_lt_0_compat; [apply pow_lt; lra|lra]). field. lra. Qed.

@@ -100,6 +100,16 @@ Proof.
   intros Ea Eb Eab.
   rewrite (dot_sub d (fun i => gamma * mu_a i)), !dot_add, !dot_scal_r, !dot_scal_l, Ea, Eb, Eab, (dot_sym d mu_b mu_a), Eab. ring.
 Qed.
+(** claim perpendicular-not-robust. With two keys and q_2 = -q_1 each gets 1 from the two heads together, half
+    of all. *)
+Theorem opposite_queries d K q i : (i < 2)%nat -> weight d 2 K q i + weight d 2 K (fun l => - q l) i = 1.
+Proof.
+  intro Hi. assert (N : forall u, dot d u (fun l => - q l) = - dot d u q).
+  { intro u. unfold dot. rewrite (Sum_ext d _ (fun l => -1 * (u l * q l))) by (intros; ring). rewrite Sum_scal. ring. }
+  unfold weight, softmax. simpl Sum. rewrite !N, !exp_Ropp.
+  pose proof (exp_pos (dot d (K 0%nat) q)). pose proof (exp_pos (dot d (K 1%nat) q)).
+  destruct i as [|[|]]; [| |lia]; field; repeat split; nra.
+Qed.
 (** claim one-head-averages. The scores of the head that looks away: 0 for a and b, -beta for n others.
     Both get exp(beta) / (2 exp(beta) + n). *)
 Theorem away_averages n beta i : (i < 2)%nat ->
