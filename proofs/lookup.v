@@ -242,8 +242,8 @@ Proof.
     + intros l Hl. rewrite Sum_scal, Inv by assumption. destruct (Nat.eqb l i); ring.
   - intros j Hj. rewrite D, <- Sum_scal by exact Hj. apply Sum_ext. intros. ring.
 Qed.
-(** claim subspace-projector. The oblique one, A X A'R with R b_j = 0 and X the inverse of A'RA, maps v_a + v_b
-    to v_a. For spans that only meet in 0, I minus the projector onto the b_j is such an R. *)
+(** claim subspace-projector. The oblique one, A X A'R with R b_j = 0 (below R0) and X the inverse of A'RA, maps
+    v_a + v_b to v_a. For spans that only meet in 0, I minus the projector onto the b_j is such an R. *)
 Theorem projector_oblique r s d a b (X R : nat -> nat -> Rdefinitions.R) al be k :
   let Rv := fun v l => Sum d (fun m => R l m * v m) in
   (forall j l, (j < s)%nat -> (l < d)%nat -> Rv (b j) l = 0) ->

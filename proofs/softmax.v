@@ -231,36 +231,46 @@ Proof.
   - apply Sum_le. intros i Hi. destruct (Nat.eqb_spec i a); [subst; lra|]. pose proof (H i Hi n0). lra.
   - rewrite Sum_minus, Sum_const, (Sum_delta n a (fun _ => y b) Ha). right. ring.
 Qed.
-(** claim softmax-lipschitz. From three positive weights on, v'Jv < |v|^2 / 2 where v is not 0. *)
-Theorem J_half_strict n y v : Law n y -> (3 <= n)%nat -> (forall i, (i < n)%nat -> 0 < y i) -> 0 < dot n v v ->
-  quad n y v < / 2 * dot n v v.
+(** claim softmax-lipschitz. v'Jv is half of |v|^2, for some v that is not 0, only where two weights are 1/2. *)
+Theorem J_half_only n y v : Law n y -> 0 < dot n v v -> quad n y v = / 2 * dot n v v ->
+  exists i j, (i < n)%nat /\ (j < n)%nat /\ i <> j /\ y i = / 2 /\ y j = / 2.
 Proof.
-  intros L Hn P D. pose proof L as [_ E].
+  intros L D Eq.
   assert (T : forall i, (i < n)%nat -> 2 * (y i * (1 - y i)) * v i ^ 2 <= / 2 * (v i * v i)).
   { intros i _. pose proof (pow2_ge_0 (y i - / 2)). pose proof (Rle_0_sqr (v i)). unfold Rsqr in *. nra. }
-  assert (S : forall i, (i < n)%nat -> v i <> 0 -> y i <> / 2 -> quad n y v < / 2 * dot n v v).
-  { intros i Hi V Y. eapply Rle_lt_trans; [apply J_below_diagonal, L|]. unfold dot. rewrite <- Sum_scal.
+  assert (S : forall i, (i < n)%nat -> v i <> 0 -> y i = / 2).
+  { intros i Hi V. destruct (Req_dec (y i) (/ 2)) as [|Y]; [assumption|exfalso].
+    assert (quad n y v < / 2 * dot n v v); [|lra].
+    eapply Rle_lt_trans; [apply J_below_diagonal, L|]. unfold dot. rewrite <- Sum_scal.
     apply (Sum_lt n _ _ i Hi T). cbv beta. assert (0 < v i ^ 2) by (apply pow2_gt_0, V).
     assert (0 < (y i - / 2) ^ 2) by (apply pow2_gt_0; lra). nra. }
   destruct (Classical_Prop.classic (exists i, (i < n)%nat /\ v i <> 0)) as [[i [Hi Vi]]|Z].
   2:{ exfalso. unfold dot in D. rewrite (Sum_0 n) in D; [lra|]. intros i Hi.
       destruct (Req_dec (v i) 0) as [->|N]; [ring|exfalso; apply Z; exists i; auto]. }
-  destruct (Req_dec (y i) (/ 2)) as [Yi|Yi]; [|apply (S i Hi Vi Yi)].
   destruct (Classical_Prop.classic (exists j, (j < n)%nat /\ j <> i /\ v j <> 0)) as [[j [Hj [Nj Vj]]]|Z].
-  - apply (S j Hj Vj). intro Yj.
-    assert (exists k, (k < n)%nat /\ k <> i /\ k <> j) as [k [Hk [Ni Nk]]].
-    { destruct (Nat.eq_dec i 0), (Nat.eq_dec j 0), (Nat.eq_dec i 1), (Nat.eq_dec j 1);
-        solve [exists 0%nat; lia | exists 1%nat; lia | exists 2%nat; lia]. }
-    assert (y i + y j + y k <= Sum n y); [|pose proof (P k Hk); lra].
-    rewrite <- (Sum_delta n i y Hi), <- (Sum_delta n j y Hj), <- (Sum_delta n k y Hk), <- !Sum_plus.
-    apply Sum_le. intros l Hl. pose proof (P l Hl).
-    destruct (Nat.eqb_spec l i) as [A|A], (Nat.eqb_spec l j) as [B|B], (Nat.eqb_spec l k) as [C|C]; try (exfalso; lia); try lra; try (subst l; lra).
-  - assert (Zero : forall j, (j < n)%nat -> j <> i -> v j = 0).
-    { intros j Hj Nj. destruct (Req_dec (v j) 0) as [|N]; [assumption|exfalso; apply Z; exists j; auto]. }
-    assert (One : forall f, Sum n (fun k => f k * v k) = f i * v i).
-    { intro f. rewrite <- (Sum_delta n i (fun k => f k * v k) Hi). apply Sum_ext. intros k Hk.
-      destruct (Nat.eqb_spec k i); [reflexivity|rewrite Zero by assumption; ring]. }
-    rewrite quad_dot, dot_J. unfold Mean, dot. rewrite !One, Yi. assert (0 < v i ^ 2) by (apply pow2_gt_0, Vi). nra.
+  { exists i, j. repeat split; auto. }
+  exfalso. assert (Zero : forall j, (j < n)%nat -> j <> i -> v j = 0).
+  { intros j Hj Nj. destruct (Req_dec (v j) 0) as [|N]; [assumption|exfalso; apply Z; exists j; auto]. }
+  assert (One : forall f, Sum n (fun k => f k * v k) = f i * v i).
+  { intro f. rewrite <- (Sum_delta n i (fun k => f k * v k) Hi). apply Sum_ext. intros k Hk.
+    destruct (Nat.eqb_spec k i); [reflexivity|rewrite Zero by assumption; ring]. }
+  rewrite quad_dot, dot_J in Eq. unfold Mean, dot in Eq. rewrite !One, (S i Hi Vi) in Eq.
+  assert (0 < v i ^ 2) by (apply pow2_gt_0, Vi). nra.
+Qed.
+(** claim softmax-lipschitz. So from three positive weights on v'Jv < |v|^2 / 2 where v is not 0. *)
+Theorem J_half_strict n y v : Law n y -> (3 <= n)%nat -> (forall i, (i < n)%nat -> 0 < y i) -> 0 < dot n v v ->
+  quad n y v < / 2 * dot n v v.
+Proof.
+  intros L Hn P D. destruct (J_half n y v L) as [|Eq]; [assumption|exfalso].
+  destruct (J_half_only n y v L D Eq) as [i [j [Hi [Hj [N [Yi Yj]]]]]]. destruct L as [_ E].
+  assert (exists k, (k < n)%nat /\ k <> i /\ k <> j) as [k [Hk [Ni Nk]]].
+  { destruct (Nat.eq_dec i 0), (Nat.eq_dec j 0), (Nat.eq_dec i 1), (Nat.eq_dec j 1);
+      solve [exists 0%nat; lia | exists 1%nat; lia | exists 2%nat; lia]. }
+  assert (y i + y j + y k <= Sum n y); [|pose proof (P k Hk); lra].
+  rewrite <- (Sum_delta n i y Hi), <- (Sum_delta n j y Hj), <- (Sum_delta n k y Hk), <- !Sum_plus.
+  apply Sum_le. intros l Hl. pose proof (P l Hl).
+  destruct (Nat.eqb_spec l i) as [A|A], (Nat.eqb_spec l j) as [B|B], (Nat.eqb_spec l k) as [C|C];
+    try (exfalso; lia); try lra; try (subst l; lra).
 Qed.
 (** claim softmax-lipschitz. Half of |v|^2 is attained where two weights are 1/2 and all others 0. *)
 Theorem J_half_attained n y a b : (a < n)%nat -> (b < n)%nat -> a <> b -> y a = / 2 -> y b = / 2 ->

@@ -92,6 +92,18 @@ Proof.
   rewrite !dot_sub. intros E1 E2. unfold weight, softmax.
   replace (dot d (K a) q1) with (dot d (K b) q1) by lra. replace (dot d (K a) q2) with (dot d (K b) q2) by lra. reflexivity.
 Qed.
+(** claim perpendicular-condition. A symmetry suffices too that swaps a and b and turns one head into the other.
+    It shuffles the keys by sigma, which tau undoes, and key i has in the first head the score of key sigma i in
+    the second. *)
+Theorem swap_suffices n z1 z2 sigma tau a b : (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) -> (forall i, z1 i = z2 (sigma i)) -> sigma a = b -> sigma b = a ->
+  softmax n z1 a + softmax n z2 a = softmax n z1 b + softmax n z2 b.
+Proof.
+  intros S T H Ea Eb. assert (E : forall i, softmax n z1 i = softmax n z2 (sigma i)).
+  { intro i. unfold softmax. rewrite <- (Sum_shuffled n sigma tau (fun j => exp (z2 j)) S T), H. f_equal.
+    apply Sum_ext. intros. rewrite H. reflexivity. }
+  rewrite !E, Ea, Eb. ring.
+Qed.
 (** claim perpendicular-not-robust. Where the queries sum to beta (mu_a + mu_b), as those of twins and of
     committed heads do, and k_a = gamma mu_a, the residual is beta (gamma - 1). *)
 Theorem same_residual d mu_a mu_b beta gamma : dot d mu_a mu_a = 1 -> dot d mu_b mu_b = 1 -> dot d mu_a mu_b = 0 ->

@@ -75,13 +75,24 @@ def shown(theorem: dict) -> list[str]:
 
 def definitions(file: str) -> list[str]:
     """The definitions of a file, folded, and where those are that it takes from other chapters."""
-    text = (PROOFS / f"{file}.v").read_text(encoding="utf-8")
+    text = source(file)
     found, lines = "\n".join(DEFINITION.findall(text)), []
     if found:
         lines = ["", ":::{dropdown} Definitions", "```coq", *found.splitlines(), "```", ":::", ""]
+    said = found + "".join(t["statement"] for t in result()["theorems"] if t["file"] == file)
     others = [name for line in IMPORTS.findall(text) for name in line.split()]
-    links = [f"[{title(name)}](#formal-{name})" for name in others if name not in SHARED]
+    links = [f"[{title(n)}](#formal-{n})" for n in others if n not in SHARED and uses(said, n)]
     return [*lines, f"Further definitions: {', '.join(links)}.", ""] if links else lines
+
+
+def uses(said: str, file: str) -> bool:
+    """Whether a statement has a word that this file defines."""
+    defined = re.findall(r"^(?:Definition|Fixpoint|Record) (\w+)", source(file), re.MULTILINE)
+    return not {*defined}.isdisjoint(re.findall(r"\w+", said))
+
+
+def source(file: str) -> str:
+    return (PROOFS / f"{file}.v").read_text(encoding="utf-8")
 
 
 def title(chapter: str) -> str:
