@@ -57,6 +57,8 @@ class Running(NamedTuple):
 CHAPTERS = "ruff check --select F notebooks/*.ipynb"
 STYLE = Step("style", f"ruff check && {CHAPTERS} && ruff format --check")
 TYPES = Step("types", "mypy")
+# Where there is no Rocq it says so, and holds what was stored against the sources.
+PROOFS = Step("proofs", "python .ci/proofs.py --test")
 
 
 def quick() -> list[list[Step]]:
@@ -101,11 +103,12 @@ def whole(dear: bool) -> list[list[Step]]:
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
+    cells = [Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest]
     return [
         [STYLE],
         [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
         [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
-        [*slow, Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
+        [*slow, PROOFS, Step("site", site), *cells],
     ]
 
 
