@@ -5,7 +5,7 @@ TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test test-all test-browser new notebooks lab lock clean help
+.PHONY: book check test test-all test-browser proofs new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -51,6 +51,10 @@ test-all: .venv/.installed  ## everything that must be green, training included
 test-browser: .venv/.installed-browser  ## the site in a browser; needs Chromium, and says how to get it
 	@$(PY) .ci/check.py --browser
 	$(STEP) 'all green'
+
+# Rocq is no Python package: where it is missing, this says what to install. No .venv is needed.
+proofs:  ## check the machine-read proofs again, and store what they prove; needs Rocq
+	@$(PYTHON) .ci/proofs.py
 
 new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
 	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }
