@@ -190,9 +190,7 @@ class LinkNames(SphinxPostTransform):
 
     def link(self, found, code: nodes.literal) -> nodes.reference:
         code["classes"] += ["xref"]
-        return make_refnode(
-            self.app.builder, self.env.docname, found.docname, found.node_id, code
-        )
+        return make_refnode(self.app.builder, self.env.docname, found.docname, found.node_id, code)
 
     def speaks_of_itself(self, code: nodes.Node, name: str) -> bool:
         """Where an entry names itself, or an argument that happens to have its name."""
