@@ -215,7 +215,7 @@ Qed.
 Lemma rank_ext r n m M N : (forall i j, (i < n)%nat -> (j < m)%nat -> M i j = N i j) -> rank_at_most r n m M -> rank_at_most r n m N.
 Proof. intros E [A [B H]]. exists A, B. intros. rewrite <- E; auto. Qed.
 (* fewer equations than unknowns *)
-Definition skip p i := if Nat.ltb i p then i else S i.
+Local Definition skip p i := if Nat.ltb i p then i else S i.
 Lemma Sum_skip n p f : (p <= n)%nat -> Sum (S n) f = f p + Sum n (fun i => f (skip p i)).
 Proof.
   intro Hp. induction n.

@@ -115,8 +115,12 @@ Theorem linear_in_values n z a b v w :
 Proof.
   unfold Mean. rewrite <- !Sum_scal, <- Sum_plus. apply Sum_ext. intros. ring.
 Qed.
-(** claim self-attention. It is not in the keys A: with all keys 0 it is the plain mean of the values, and not 0. *)
-Theorem not_linear_in_keys n v : (0 < n)%nat -> Mean n (softmax n (fun s => 0 * v s)) (fun _ => 1) = 1.
+(** claim self-attention. It is not in the keys A: with all keys 0 it is the plain mean of the values, which need
+    not be 0. *)
+Theorem not_linear_in_keys d n q v : (0 < n)%nat -> Mean n (weight d n (fun _ _ => 0) q) v = Sum n v / INR n.
 Proof.
-  intro Hn. destruct (softmax_law n (fun s => 0 * v s) Hn) as [_ E]. unfold Mean. rewrite Sum_scal_r, E. ring.
+  intro Hn. assert (P : 0 < INR n) by (apply lt_0_INR; exact Hn).
+  assert (Z : dot d (fun _ => 0) q = 0) by (apply Sum_0; intros; ring).
+  unfold Mean. rewrite (Sum_ext n _ (fun s => / INR n * v s)), Sum_scal by (intros; unfold weight, softmax; rewrite Z, exp_0, Sum_const; field; lra).
+  field. lra.
 Qed.

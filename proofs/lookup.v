@@ -45,17 +45,21 @@ Proof.
   rewrite exp_plus. set (w := exp (0 + 1 * 1 + 0 * 0)). assert (0 < w) by apply exp_pos. pose proof (exp_pos 2).
   split; field; nra.
 Qed.
+(** claim similarity-weight. Of two keys the one with the larger product with the query has the larger weight, of
+    any lengths. *)
+Theorem larger_product d m K q a b : (0 < m)%nat -> dot d (K b) q < dot d (K a) q <-> weight d m K q b < weight d m K q a.
+Proof.
+  intro Hm. unfold weight, softmax. pose proof (Z_pos m (fun k => dot d (K k) q) Hm) as Z. split; intro H.
+  - apply Rmult_lt_compat_r; [apply Rinv_0_lt_compat, Z|apply exp_increasing, H].
+  - apply Rmult_lt_reg_r in H; [apply exp_lt_inv, H|apply Rinv_0_lt_compat, Z].
+Qed.
 (** claim similarity-weight. Of two keys of one length the nearer one to the query has the larger weight. *)
 Theorem nearer_is_larger d m K q a b : (0 < m)%nat -> dot d (K a) (K a) = dot d (K b) (K b) ->
   let far k := dot d (fun i => K k i - q i) (fun i => K k i - q i) in far a < far b <-> weight d m K q b < weight d m K q a.
 Proof.
   intros Hm E far. assert (F : forall k, far k = dot d (K k) (K k) - 2 * dot d (K k) q + dot d q q).
   { intro k. unfold far, dot. rewrite <- Sum_scal, <- Sum_minus, <- Sum_plus. apply Sum_ext. intros. ring. }
-  rewrite !F, E. unfold weight, softmax. pose proof (Z_pos m (fun k => dot d (K k) q) Hm) as Z.
-  assert (Q : dot d (K b) q < dot d (K a) q <-> exp (dot d (K b) q) < exp (dot d (K a) q)) by (split; [apply exp_increasing|apply exp_lt_inv]).
-  split; intro H.
-  - apply Rmult_lt_compat_r; [apply Rinv_0_lt_compat, Z|]. apply Q. lra.
-  - apply Rmult_lt_reg_r in H; [|apply Rinv_0_lt_compat, Z]. apply Q in H. lra.
+  rewrite !F, E, <- larger_product by exact Hm. split; intro H; lra.
 Qed.
 (** claim copy-condition. A lead of at least g over n others leaves them at most n / (exp(g) + n). *)
 Theorem copy_leak n z g : (forall i, (i < n)%nat -> g <= z n - z i) ->

@@ -28,27 +28,23 @@ Qed.
 (** <W, G>, the sum of the products of the entries of two d x d matrices. *)
 Definition inner d (W G : Mat) := Sum d (fun i => Sum d (fun j => G i j * W i j)).
 (** claim gradient-score-meaning. If F has the gradient G at W, the derivative by a factor on W is <W, G> at 1. *)
-Theorem factor_derivative d F W G : extensional F -> gradient d F W G ->
+Theorem factor_derivative d F W G : gradient d F W G ->
   is_derive (fun xi => F (fun i j => xi * W i j)) 1 (inner d W G).
 Proof.
-  intros Fe Gr. pose proof (Gr W) as D. replace 0 with (1 - 1) in D by ring.
+  intros Gr. pose proof (Gr W) as D. replace 0 with (1 - 1) in D by ring.
   assert (L : is_derive (fun x => x - 1) 1 1) by (auto_derive; [trivial|ring]).
   pose proof (is_derive_comp (fun t => F (fun i j => W i j + t * W i j)) (fun x => x - 1) 1 _ _ D L) as Q.
   unfold inner. match type of Q with is_derive _ _ ?v => replace v with (Sum d (fun i => Sum d (fun j => G i j * W i j))) in Q
     by (unfold scal; simpl; unfold mult; simpl; ring) end.
-  revert Q. apply is_derive_ext. intro x. apply Fe. intros. ring.
+  revert Q. apply is_derive_ext. intro x. apply same_matrix. intros. ring.
 Qed.
 (** claim gradient-score-meaning. So two matrices of which the loss reads only a product have the same <W, G>:
     W_Q and W_K, of which it reads W_Q W_K'. *)
-Theorem same_inner d dk F WQ WK GQ GK : extensional F ->
+Theorem same_inner d dk F WQ WK GQ GK :
   gradient d (fun W => F (prodT dk W WK)) WQ GQ -> gradient d (fun W => F (prodT dk WQ W)) WK GK -> inner d WQ GQ = inner d WK GK.
 Proof.
-  intros Fe HQ HK.
-  assert (E : forall U V, (forall i j, U i j = V i j) -> forall W i j, prodT dk U W i j = prodT dk V W i j /\ prodT dk W U i j = prodT dk W V i j).
-  { intros U V H W i j. split; apply Sum_ext; intros; rewrite H; reflexivity. }
-  assert (DQ := factor_derivative d _ WQ GQ (fun U V H => Fe _ _ (fun i j => proj1 (E U V H WK i j))) HQ).
-  assert (DK := factor_derivative d _ WK GK (fun U V H => Fe _ _ (fun i j => proj2 (E U V H WQ i j))) HK).
-  rewrite <- (is_derive_unique _ _ _ DQ), <- (is_derive_unique _ _ _ DK). apply Derive_ext. intro x. apply Fe.
+  intros HQ HK. assert (DQ := factor_derivative d _ WQ GQ HQ). assert (DK := factor_derivative d _ WK GK HK).
+  rewrite <- (is_derive_unique _ _ _ DQ), <- (is_derive_unique _ _ _ DK). apply Derive_ext. intro x. apply same_matrix.
   intros i j. apply Sum_ext. intros. ring.
 Qed.
 (** claim gradient-score-meaning. W_V and W_O likewise: of A X W_V W_O a factor on either is one on the output

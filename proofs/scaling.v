@@ -181,38 +181,37 @@ Proof.
   - intro i. unfold E4, q, k, sign. simpl. destruct (Nat.eqb i 0); repeat split; field.
   - unfold variance, E4, qk, q, k, sign. simpl. field.
 Qed.
-(** t steps of gradient descent on W_Q and W_K with the learning rate eta, where the loss reads c W_Q W_K'. G t
-    is its gradient by that matrix at step t; other parameters may move along. *)
-Fixpoint descend d dk c eta (G : nat -> Mat -> Mat) (WQ WK : Mat) t : Mat * Mat :=
+(** t steps of gradient descent on W_Q and W_K with the learning rate eta, where the loss reads U = c W_Q W_K' and
+    the other parameters theta. At step s its gradient by U is G s U theta, and theta moves to H s U theta. *)
+Fixpoint descend {T : Type} d dk c eta (G : nat -> Mat -> T -> Mat) (H : nat -> Mat -> T -> T) (WQ WK : Mat) (theta : T) t : Mat * Mat * T :=
   match t with
-  | O => (WQ, WK)
-  | S s => let (Q, K) := descend d dk c eta G WQ WK s in let D := G s (fun i j => c * prodT dk Q K i j) in
-    (fun a b => Q a b - eta * (c * Sum d (fun j => D a j * K j b)), fun a b => K a b - eta * (c * Sum d (fun i => D i a * Q i b)))
+  | O => (WQ, WK, theta)
+  | S s => let '(Q, K, o) := descend d dk c eta G H WQ WK theta s in
+    let U := fun i j => c * prodT dk Q K i j in let D := G s U o in
+    (fun a b => Q a b - eta * (c * Sum d (fun j => D a j * K j b)), fun a b => K a b - eta * (c * Sum d (fun i => D i a * Q i b)), H s U o)
   end.
 (** claim scale-controls. A factor a^2 on the scores is the same as starting at a W_Q and a W_K with a^2 times
-    the learning rate: after every step the one pair is a times the other, so the scores are equal. *)
-Theorem scale_is_start_and_step d dk a eta G WQ WK t : (forall s U V, (forall i j, U i j = V i j) -> forall i j, G s U i j = G s V i j) ->
-  let scaled := descend d dk (a * a) eta G WQ WK t in
-  let folded := descend d dk 1 (a * a * eta) G (fun i j => a * WQ i j) (fun i j => a * WK i j) t in
-  (forall i j, fst folded i j = a * fst scaled i j) /\ (forall i j, snd folded i j = a * snd scaled i j) /\
-  (forall i j, prodT dk (fst folded) (snd folded) i j = a * a * prodT dk (fst scaled) (snd scaled) i j).
+    the learning rate: after every step the one pair is a times the other, and the other parameters and the
+    scores are equal. *)
+Theorem scale_is_start_and_step (T : Type) d dk a eta G H WQ WK (theta : T) t :
+  let '(Q, K, o) := descend d dk (a * a) eta G H WQ WK theta t in
+  let '(Q', K', o') := descend d dk 1 (a * a * eta) G H (fun i j => a * WQ i j) (fun i j => a * WK i j) theta t in
+  (forall i j, Q' i j = a * Q i j) /\ (forall i j, K' i j = a * K i j) /\ o' = o /\
+  (forall i j, prodT dk Q' K' i j = a * a * prodT dk Q K i j).
 Proof.
-  intro Ge.
   assert (P : forall Q K Q' K', (forall i j, Q' i j = a * Q i j) -> (forall i j, K' i j = a * K i j) -> forall i j, prodT dk Q' K' i j = a * a * prodT dk Q K i j).
   { intros Q K Q' K' HQ HK i j. unfold prodT. rewrite <- Sum_scal. apply Sum_ext. intros. rewrite HQ, HK. ring. }
-  induction t; intros scaled folded.
-  - unfold scaled, folded. simpl. split; [|split]; try reflexivity. apply P; reflexivity.
-  - assert (H : (forall i j, fst folded i j = a * fst scaled i j) /\ (forall i j, snd folded i j = a * snd scaled i j)).
-    { unfold scaled, folded. simpl descend.
-      destruct (descend d dk (a * a) eta G WQ WK t) as [Q K].
-      destruct (descend d dk 1 (a * a * eta) G (fun i j => a * WQ i j) (fun i j => a * WK i j) t) as [Q' K'].
-      cbv beta iota zeta delta [fst snd] in *. destruct IHt as [HQ [HK HU]].
-      assert (E : forall i j, G t (fun i j => 1 * prodT dk Q' K' i j) i j = G t (fun i j => a * a * prodT dk Q K i j) i j).
-      { apply Ge. intros. rewrite HU. ring. }
-      split; intros i j.
-      - rewrite HQ, (Sum_ext d _ (fun l => a * (G t (fun i j => a * a * prodT dk Q K i j) i l * K l j))), Sum_scal; [ring|].
-        intros. rewrite E, HK. ring.
-      - rewrite HK, (Sum_ext d _ (fun l => a * (G t (fun i j => a * a * prodT dk Q K i j) l i * Q l j))), Sum_scal; [ring|].
-        intros. rewrite E, HQ. ring. }
-    split; [apply H|split; [apply H|]]. apply P; apply H.
+  induction t; simpl descend.
+  - repeat split; try reflexivity. apply P; reflexivity.
+  - destruct (descend d dk (a * a) eta G H WQ WK theta t) as [[Q K] o].
+    destruct (descend d dk 1 (a * a * eta) G H (fun i j => a * WQ i j) (fun i j => a * WK i j) theta t) as [[Q' K'] o'].
+    destruct IHt as [HQ [HK [Ho HU]]].
+    assert (E : (fun i j => 1 * prodT dk Q' K' i j) = (fun i j => a * a * prodT dk Q K i j))
+      by (apply functional_extensionality; intro i; apply functional_extensionality; intro j; rewrite HU; ring).
+    rewrite E, Ho. set (D := G t (fun i j => a * a * prodT dk Q K i j) o).
+    assert (X : forall i j, Q' i j - a * a * eta * (1 * Sum d (fun l => D i l * K' l j)) = a * (Q i j - eta * (a * a * Sum d (fun l => D i l * K l j)))).
+    { intros i j. rewrite HQ, (Sum_ext d _ (fun l => a * (D i l * K l j))), Sum_scal by (intros; rewrite HK; ring). ring. }
+    assert (Y : forall i j, K' i j - a * a * eta * (1 * Sum d (fun l => D l i * Q' l j)) = a * (K i j - eta * (a * a * Sum d (fun l => D l i * Q l j)))).
+    { intros i j. rewrite HK, (Sum_ext d _ (fun l => a * (D l i * Q l j))), Sum_scal by (intros; rewrite HQ; ring). ring. }
+    split; [exact X|split; [exact Y|split; [reflexivity|apply P; [exact X|exact Y]]]].
 Qed.

@@ -205,19 +205,20 @@ Proof.
     apply Sum_le. intros k _. pose proof (Rle_0_sqr (v k)). unfold Rsqr in *. destruct (Nat.eqb_spec k i) as [F|F], (Nat.eqb_spec k a) as [G|G]; try (exfalso; apply N; congruence); lra. }
   pose proof (pow2_ge_0 (v i + v a)). nra.
 Qed.
-(** claim softmax-lipschitz. With two positive weights y_b <= y_a some v that is not 0 has v'Jv >= y_b |v|^2: the
-    largest value of v'Jv / |v|^2 is at least the second largest weight. *)
-Theorem J_second n y a b : (a < n)%nat -> (b < n)%nat -> a <> b -> 0 < y b -> y b <= y a ->
+(** claim softmax-lipschitz. With two weights y_b <= y_a some v that is not 0 has v'Jv >= y_b |v|^2: the largest
+    value of v'Jv / |v|^2 is at least the second largest weight. *)
+Theorem J_second n y a b : (a < n)%nat -> (b < n)%nat -> a <> b -> 0 <= y b -> 0 < y a -> y b <= y a ->
   exists v, 0 < dot n v v /\ y b * dot n v v <= quad n y v.
 Proof.
-  intros Ha Hb N Pb L. set (v := fun i => (if Nat.eqb i a then y b else 0) - (if Nat.eqb i b then y a else 0)).
+  intros Ha Hb N Pb Pa L. set (v := fun i => (if Nat.eqb i a then y b else 0) - (if Nat.eqb i b then y a else 0)).
   assert (S : forall f, Sum n (fun i => f i * v i) = f a * y b - f b * y a).
   { intro f. rewrite <- (Sum_delta n a (fun i => f i * y b) Ha), <- (Sum_delta n b (fun i => f i * y a) Hb), <- Sum_minus.
     apply Sum_ext. intros i _. unfold v. destruct (Nat.eqb i a), (Nat.eqb i b); ring. }
   assert (Va : v a = y b) by (unfold v; rewrite Nat.eqb_refl; destruct (Nat.eqb_spec a b); [contradiction|ring]).
   assert (Vb : v b = - y a) by (unfold v; rewrite Nat.eqb_refl; destruct (Nat.eqb_spec b a); [congruence|ring]).
   assert (D : dot n v v = y b ^ 2 + y a ^ 2) by (unfold dot; rewrite S, Va, Vb; ring).
-  exists v. split; [rewrite D; nra|]. rewrite quad_dot, dot_J. unfold Mean. rewrite !S, Va, Vb, D. nra.
+  exists v. split; [rewrite D; nra|]. rewrite quad_dot, dot_J. unfold Mean. rewrite !S, Va, Vb, D.
+  assert (0 <= y b ^ 2 * (y a - y b)) by (apply Rmult_le_pos; [apply pow2_ge_0|lra]). nra.
 Qed.
 (** claim softmax-lipschitz. If y_b is the second largest, it is at least (1 - y_a) / (n - 1). *)
 Theorem second_weight n y a b : Sum n y = 1 -> (2 <= n)%nat -> (a < n)%nat -> (forall i, (i < n)%nat -> i <> a -> y i <= y b) ->

@@ -95,14 +95,34 @@ Qed.
 (** claim perpendicular-condition. A symmetry suffices too that swaps a and b and turns one head into the other.
     It shuffles the keys by sigma, which tau undoes, and key i has in the first head the score of key sigma i in
     the second. *)
-Theorem swap_suffices n z1 z2 sigma tau a b : (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
-  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) -> (forall i, z1 i = z2 (sigma i)) -> sigma a = b -> sigma b = a ->
+Theorem swap_suffices n z1 z2 sigma tau a b : (a < n)%nat -> (b < n)%nat -> (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) ->
+  (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) -> (forall i, (i < n)%nat -> z1 i = z2 (sigma i)) ->
+  sigma a = b -> sigma b = a ->
   softmax n z1 a + softmax n z2 a = softmax n z1 b + softmax n z2 b.
 Proof.
-  intros S T H Ea Eb. assert (E : forall i, softmax n z1 i = softmax n z2 (sigma i)).
-  { intro i. unfold softmax. rewrite <- (Sum_shuffled n sigma tau (fun j => exp (z2 j)) S T), H. f_equal.
-    apply Sum_ext. intros. rewrite H. reflexivity. }
-  rewrite !E, Ea, Eb. ring.
+  intros Ha Hb S T H Ea Eb. assert (E : forall i, (i < n)%nat -> softmax n z1 i = softmax n z2 (sigma i)).
+  { intros i Hi. unfold softmax. rewrite <- (Sum_shuffled n sigma tau (fun j => exp (z2 j)) S T), H by exact Hi. f_equal.
+    apply Sum_ext. intros j Hj. rewrite H by exact Hj. reflexivity. }
+  rewrite (E a Ha), (E b Hb), Ea, Eb. ring.
+Qed.
+(** claim perpendicular-condition. So does an orthogonal matrix M that shuffles the keys by sigma, with k_a and k_b
+    exchanged, if q_2 = M q_1. *)
+Theorem orthogonal_swap_suffices d n K (M : nat -> nat -> R) q1 q2 sigma tau a b : (a < n)%nat -> (b < n)%nat ->
+  (forall l m, (l < d)%nat -> (m < d)%nat -> Sum d (fun k => M k l * M k m) = if Nat.eqb m l then 1 else 0) ->
+  (forall i, (i < n)%nat -> (sigma i < n)%nat /\ tau (sigma i) = i) -> (forall j, (j < n)%nat -> (tau j < n)%nat /\ sigma (tau j) = j) ->
+  let Mv := fun v k => Sum d (fun l => M k l * v l) in
+  (forall i l, (i < n)%nat -> (l < d)%nat -> Mv (K i) l = K (sigma i) l) -> (forall l, (l < d)%nat -> q2 l = Mv q1 l) ->
+  sigma a = b -> sigma b = a -> weight d n K q1 a + weight d n K q2 a = weight d n K q1 b + weight d n K q2 b.
+Proof.
+  intros Ha Hb Or S T Mv HK Hq Ea Eb. unfold weight. apply (swap_suffices n _ _ sigma tau a b Ha Hb S T); [|exact Ea|exact Eb].
+  intros i Hi. cbv beta. transitivity (dot d (Mv (K i)) (Mv q1)).
+  2:{ apply Sum_ext. intros l Hl. rewrite HK, Hq by assumption. reflexivity. }
+  unfold dot, Mv. transitivity (Sum d (fun l => Sum d (fun m => K i l * q1 m * Sum d (fun k => M k l * M k m)))).
+  - apply Sum_ext. intros l Hl. rewrite <- (Sum_delta d l (fun m => K i l * q1 m) Hl). apply Sum_ext. intros m Hm.
+    rewrite Or by assumption. destruct (Nat.eqb m l); ring.
+  - symmetry. transitivity (Sum d (fun k => Sum d (fun l => Sum d (fun m => K i l * q1 m * (M k l * M k m))))).
+    + apply Sum_ext. intros k _. rewrite <- Sum_scal_r. apply Sum_ext. intros l _. rewrite <- Sum_scal. apply Sum_ext. intros. ring.
+    + rewrite Sum_swap. apply Sum_ext. intros l _. rewrite Sum_swap. apply Sum_ext. intros m _. apply Sum_scal.
 Qed.
 (** claim perpendicular-not-robust. Where the queries sum to beta (mu_a + mu_b), as those of twins and of
     committed heads do, and k_a = gamma mu_a, the residual is beta (gamma - 1). *)
