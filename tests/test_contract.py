@@ -262,7 +262,7 @@ ROWS = {
     row.name: row
     for row in [
         Row(softmax_jacobian, {"z": logit}),
-        Row(softmax_vjp, {"y": law, "g": real}),
+        Row(softmax_vjp, {"y": law, "g": real}, {"check_values": (True, FLAG)}),
         Row(jacobian_from_weights, {"y": law}),
         Row(jacobian_norm_bounds, {"y": law}),
         Row(score_saturation, {"S": real}, without=SOLVER),
