@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from attnlib._inputs import (
     surely_finite,
     tracked,
 )
+from attnlib._shapes import Bool, Float
 
 __all__ = ["crossover", "entropy", "entropy_from_logits", "rectified", "sums_of_law"]
 

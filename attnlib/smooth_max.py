@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import (
@@ -18,6 +17,7 @@ from attnlib._inputs import (
     surely_finite,
     tracked,
 )
+from attnlib._shapes import Float
 
 __all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
 

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import (
@@ -22,6 +21,7 @@ from attnlib._inputs import (
     surely_laws,
     values_may_be_read,
 )
+from attnlib._shapes import Float
 
 __all__ = ["jacobian_from_weights", "jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
 
