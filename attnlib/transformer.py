@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attnlib._inputs import (
+    refuse,
     require_boolean,
     require_broadcast,
     require_choice,
@@ -27,7 +28,7 @@ from attnlib._inputs import (
 )
 
 __all__ = ["MultiHeadAttention", "ProcessHeads", "TransformerLayer", "attention", "causal_mask",
-           "smoothed_cross_entropy"]  # fmt: skip
+           "padding_mask", "smoothed_cross_entropy"]  # fmt: skip
 
 # What happens to Q, K and V of all heads, [*b, h, n or m, d_k], before they meet.
 ProcessHeads = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -70,36 +71,107 @@ def attention(
     scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_real("scale", scale, above=0)
     S = (scale * Q) @ K.mT
     if mask is not None:
-        attend = _require_scores_mask("mask", mask, S.shape)
+        mask = _require_scores_mask("mask", mask, S.shape, batch=S.shape[:-2][:1])
     # The inputs are finite, so a score that is not has overflowed.
     if not values_may_be_read(S) or not surely_finite(S):
-        require_finite("scores", S if mask is None else torch.where(attend, S, 0.0))
-    A = torch.softmax(S if mask is None else torch.where(attend, S, -math.inf), dim=-1)
+        require_finite("scores", S if mask is None else torch.where(mask, S, 0.0))
+    A = torch.softmax(S if mask is None else torch.where(mask, S, -math.inf), dim=-1)
     return A @ V, A
 
 
-def _require_scores_mask(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor:
-    """A mask of scores, expanded to their shape: [n, m] or all their axes, a key for each query."""
+def _require_scores_mask(
+    name: str, mask: Any, shape: tuple[int, ...], batch: tuple[int, ...]
+) -> Tensor:
+    """A mask of scores with all their axes, of their lengths or 1, and a key for each query.
+
+    Two axes are [n, m]. They are refused where they could be [batch, m] as well: a padding mask
+    would otherwise fit by chance, and hide other keys than it says.
+    """
     if isinstance(mask, Tensor) and mask.ndim not in (2, len(shape)):
-        raise ValueError(f"{name} must have 2 or {len(shape)} axes, got shape {tuple(mask.shape)}")
-    attend = require_boolean(name, mask, "scores", shape)
+        axes = "2" if len(shape) == 2 else f"2 or {len(shape)}"
+        raise ValueError(f"{name} must have {axes} axes, got shape {tuple(mask.shape)}")
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.ndim < len(shape):
+        _require_one_reading(name, mask, shape, batch)
+        mask = mask[(None,) * (len(shape) - mask.ndim)]
+    require_boolean(name, mask, "scores", shape)
+    attend: Tensor = mask
     if 0 not in shape:
-        require_key("scores" if name == "mask" else f"scores with {name}", mask, shape)
+        require_key("scores" if name == "mask" else f"scores with {name}", attend, shape)
     return attend
 
 
-def causal_mask(n: int) -> Bool[Tensor, "n n"]:
-    """The mask of a decoder: query t may attend to key s if and only if s ≤ t.
+def _require_one_reading(
+    name: str, mask: Tensor, shape: tuple[int, ...], batch: tuple[int, ...]
+) -> None:
+    """A mask with two axes of scores with more, [*b, n, m], is none of keys, [batch, m]."""
+    length, m = mask.shape
+    if length < 2 or m != shape[-1] or length not in batch:
+        return
+    free = ["None"] * (len(shape) - 2)
+    each = free.copy()
+    each.insert(batch.index(length), ":")
+    if length != shape[-2]:
+        raise ValueError(f"{name} must broadcast to the shape of scores, got {(length, m)} and "
+                         f"{tuple(shape)}; for a row an example write "
+                         f"{name}[{', '.join(each)}]")  # fmt: skip
+    if m > 1:
+        raise ValueError(f"{name} of shape {(length, m)} could have a row a query or a row an "
+                         f"example, with scores {tuple(shape)}: write {name}[{', '.join(free)}] "
+                         f"or {name}[{', '.join(each)}]")  # fmt: skip
 
-    Serves the claim ``causal-mask``. An n that is not a positive integer is a ValueError.
+
+def causal_mask(n: int, m: int | None = None, offset: int = 0) -> Bool[Tensor, "n m"]:
+    """The mask of a decoder: query t may attend to key s if and only if s ≤ t + offset.
+
+    Serves the claim ``causal-mask``. With the keys of the past in a cache, the n newest of m
+    tokens are the queries: the offset is m − n, and m may be left out.
+
+    Args:
+        n: number of queries, at least 1.
+        m: number of keys, at least 1; by default n + offset, all up to the last query.
+        offset: position of the first query among the keys, at least 0.
+
+    Raises:
+        ValueError: a number is no such integer.
 
     >>> causal_mask(3).int()
     tensor([[1, 0, 0],
             [1, 1, 0],
             [1, 1, 1]], dtype=torch.int32)
+    >>> causal_mask(2, offset=2).int()  # two new tokens, two in the cache
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    """
+    n, offset = require_integer("n", n, 1), require_integer("offset", offset, 0)
+    m = n + offset if m is None else require_integer("m", m, 1)
+    return torch.ones(n, m, dtype=torch.bool).tril(offset)
+
+
+def padding_mask(lengths: Int[Tensor, "*b"], n: int) -> Bool[Tensor, "*b 1 1 n"]:
+    """The mask of a padded batch: in example i the keys up to lengths[i] are real.
+
+    For scores [batch, heads, queries, n]: its axes say which is which. Padded queries attend like
+    others, since a row needs a key; what they give is not to be used. With the causal mask:
+    ``padding_mask(lengths, n) & causal_mask(n)``.
+
+    Args:
+        lengths: int64, from 1 to n: tokens of each example, before the padding.
+        n: common length, at least 1.
+
+    Raises:
+        ValueError: n is no positive integer, lengths no int64 tensor of such numbers.
+
+    >>> padding_mask(torch.tensor([1, 3]), 3).int().flatten(1)
+    tensor([[1, 0, 0],
+            [1, 1, 1]], dtype=torch.int32)
     """
     n = require_integer("n", n, 1)
-    return torch.ones(n, n, dtype=torch.bool).tril()
+    if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64:
+        kind = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
+        raise ValueError(f"lengths must be an int64 tensor, got {kind}")
+    if values_may_be_read(lengths):
+        refuse("lengths", lengths, (lengths < 1) | (lengths > n), f"no length from 1 to {n}")
+    return torch.arange(n, device=lengths.device) < lengths[..., None, None, None]
 
 
 class MultiHeadAttention(nn.Module):
@@ -181,9 +253,12 @@ class MultiHeadAttention(nn.Module):
         if need_weights or mask is not None:
             require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
             require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
-            require_broadcast("x and memory", x, memory)
+            b = require_broadcast("x and memory", x, memory)
+            shape = (*b, self.n_heads, x.shape[-2], memory.shape[-2])
             if self.causal:
-                mask = causal_mask(x.shape[-2]).to(x.device)
+                mask = causal_mask(x.shape[-2]).to(x.device)[(None,) * len(shape[:-2])]
+            elif mask is not None:
+                mask = _require_scores_mask("mask", mask, shape, batch=b)
             heads, A = attention(*self.heads(x, memory), mask)
         else:
             for name, tokens in (("x", x), ("memory", memory)):
@@ -245,7 +320,7 @@ class TransformerLayer(nn.Module):
             require_tokens("memory", memory)
             b = require_broadcast("x and memory", x, memory)
             scores = (*b, self.attend.n_heads, x.shape[-2], memory.shape[-2])
-            _require_scores_mask("memory_mask", memory_mask, scores)
+            _require_scores_mask("memory_mask", memory_mask, scores, batch=b)
         parts: list[Callable[[Tensor], tuple[Tensor, Tensor | None]]]
         parts = [lambda x: self.attend(x, mask=mask), lambda x: (self.ffn(x), None)]
         if (cross := self.cross) is not None:
@@ -263,6 +338,7 @@ def smoothed_cross_entropy(
     target: Int[Tensor, "*b"],
     smoothing: float | int,
     convention: str = "K",
+    ignore_index: int | None = None,
 ) -> Float[Tensor, "*b"]:
     r"""Cross-entropy against a smoothed one-hot law a, one loss for each row, in nats.
 
@@ -271,23 +347,42 @@ def smoothed_cross_entropy(
 
     Serves the claim ``label-smoothing``. With the smoothing ε, convention "K" spreads ε over all
     K classes, u = ε/K (Szegedy et al. 2016, PyTorch); "K-1" spreads it over the K − 1 wrong ones,
-    u = ε/(K − 1). No probability is formed, so there is no ln 0.
+    u = ε/(K − 1). No probability is formed, so there is no ln 0, and finite logits of any size have
+    a finite loss unless that itself is beyond the dtype.
 
     Args:
         logits, target: rows z of K finite logits, and the right class c of each row, int64.
         smoothing: ε, from 0 to 1.
-        convention: "K" or, for K ≥ 2, "K-1". Whatever differs from this is a ValueError.
+        convention: "K" or, for K ≥ 2, "K-1".
+        ignore_index: the target of rows that do not count, as PyTorch has it for padding: their
+            loss is 0, without a gradient. A mean has to leave them out of its divisor.
+
+    Raises:
+        ValueError: an argument is not what it should be.
 
     >>> smoothed_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), 0.1)  # ln 4, whatever ε is
     tensor([1.3863])
     """
     require_finite("logits", logits)
     K = logits.shape[-1]
+    ignored = None
+    if ignore_index is not None and isinstance(target, Tensor):
+        ignored = target == require_integer("ignore_index", ignore_index, -(2**63), 2**63 - 1)
+        target = target.masked_fill(ignored, 0)
     require_classes("target", target, logits.shape[:-1], K)
     smoothing = require_real("smoothing", smoothing, least=0, most=1)
     others = K if require_choice("convention", convention, ("K", "K-1")) == "K" else K - 1
     require_integer("the number of wrong classes in logits", others, 1)
     u = smoothing / others
-    log_p = torch.log_softmax(logits, dim=-1)
-    right = log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return -(1 - K * u) * right - u * log_p.sum(dim=-1)
+    # The loss depends on the gaps to the largest logit alone. Half of one is always finite.
+    top = logits.detach().amax(dim=-1, keepdim=True)
+    half_gap = top / 2 - logits / 2
+    right = half_gap.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    loss = torch.logsumexp(logits - top, dim=-1) + 2 * (
+        (1 - K * u) * right + (u * half_gap).sum(dim=-1)
+    )
+    if ignored is not None:
+        loss = loss.masked_fill(ignored, 0)
+    if values_may_be_read(loss) and not surely_finite(loss):
+        refuse("logits", loss, ~loss.isfinite(), "a row whose loss overflows")
+    return loss
