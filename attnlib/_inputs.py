@@ -2,6 +2,20 @@
 
 Shapes and dtypes are always checked. Values are read only in eager mode: reading them inside a
 ``torch.func`` transform or under ``torch.compile`` would break the transform.
+
+What is called often looks at its result instead. A NaN, an infinity or a forgotten factor shows
+in what is computed anyway; only on suspicion are the arguments read again, by the checks, in
+their order and with their messages:
+
+    if eager(x):  # the work may be done in place, and values may be read
+        if are_rows(x):
+            result = _F.apply(x) if tracked(x) else _kernel(x)
+            if surely_finite(witness):  # a part of the result in which every fault shows
+                return result
+    check(x)  # raises; where it does not, the suspicion was unfounded
+    return formula(x)
+
+Every quick answer is a sufficient condition: True is certain, False means to look closely.
 """
 
 from __future__ import annotations
@@ -16,32 +30,61 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["refuse", "require_axis", "require_boolean", "require_broadcast", "require_choice",
-           "require_classes", "require_epsilon", "require_finite", "require_flag",
-           "require_integer", "require_key", "require_mask", "require_probabilities",
-           "require_real", "require_rows", "require_same", "require_tokens", "surely_finite",
+__all__ = ["FLOATS", "are_rows", "eager", "refuse", "require_axis", "require_boolean",
+           "require_broadcast", "require_choice", "require_classes", "require_epsilon",
+           "require_finite", "require_flag", "require_integer", "require_key", "require_mask",
+           "require_probabilities", "require_real", "require_rows", "require_same",
+           "require_tokens", "surely_finite", "surely_laws", "tracked",
            "values_may_be_read"]  # fmt: skip
 
+FLOATS = (torch.float32, torch.float64)
+# Modes that record what is done instead of doing it.
+_RECORDERS = tuple(torch._C._TorchDispatchModeKey.__members__.values())
 
-def values_may_be_read(x: Tensor) -> bool:
-    """Whether x holds values that a check may look at: not in a transform, nor without data."""
+
+# -- where values may be read ----------------------------------------------------------------
+
+
+def values_may_be_read(*tensors: Tensor) -> bool:
+    """Whether a check may look at values: not in a transform or a trace, nor without data."""
     # PyTorch offers no public name for the questions after the first.
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return False
-    return not (x.is_meta or isinstance(x, FakeTensor))
+    if torch._C._get_tracing_state() is not None:
+        return False
+    if torch._C._len_torch_dispatch_stack() and any(map(torch._C._get_dispatch_mode, _RECORDERS)):
+        return False
+    return not any(x.is_meta or isinstance(x, FakeTensor) for x in tensors)
 
 
-def require_rows(name: str, x: Any, dim: int = -1) -> None:
-    """float32 or float64, with at least one entry along an axis; values are not looked at."""
-    if not isinstance(x, Tensor):
-        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"{name} must be float32 or float64, got {x.dtype}")
-    if x.ndim == 0 or x.shape[dim] == 0:
-        axis = "its last axis" if dim == -1 else f"axis {dim}"
-        raise ValueError(
-            f"{name} must have at least one entry along {axis}, got shape {tuple(x.shape)}"
-        )
+def eager(*tensors: Any) -> bool:
+    """Whether these may be worked on in place and inside an ``autograd.Function``.
+
+    Then values may be read as well. Not in forward mode, under a dispatch mode, which wants to
+    see the operations of the formula, or for a subclass, whose operations may differ. What is no
+    tensor does not count.
+    """
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False
+    if torch.autograd.forward_ad._current_level >= 0 or torch._C._len_torch_dispatch_stack():
+        return False
+    if torch._C._get_tracing_state() is not None:
+        return False
+    ours = (Tensor, torch.nn.Parameter)
+    return all(type(x) in ours and not x.is_meta for x in tensors if isinstance(x, Tensor))
+
+
+def tracked(*tensors: Tensor) -> bool:
+    """Whether autograd will want to differentiate a function of these."""
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+
+
+# -- quick answers, of which True is certain -------------------------------------------------
+
+
+def are_rows(x: Any, dim: int = -1) -> bool:
+    """Whether ``require_rows`` accepts x."""
+    return isinstance(x, Tensor) and x.dtype in FLOATS and x.ndim > 0 and x.shape[dim] > 0
 
 
 def surely_finite(x: Tensor) -> bool:
@@ -49,7 +92,49 @@ def surely_finite(x: Tensor) -> bool:
 
     One pass that writes nothing; False also where finite entries have a sum that overflows.
     """
+    # Detached: math.isfinite warns of a tensor that is tracked.
     return math.isfinite(x.detach().sum().item())
+
+
+def surely_laws(y: Tensor, dim: int = -1) -> bool:
+    """Whether ``require_probabilities`` accepts y, if ``are_rows`` does.
+
+    Two passes that write nothing of the size of y.
+    """
+    if y.numel() == 0:
+        return True
+    y = y.detach()
+    if not y.amin().item() >= 0:  # false for NaN too; a sum does not tell [2, −1]
+        return False
+    least, most = torch.aminmax(y.sum(dim=dim))  # NaN if any sum is
+    # A little less than the check allows, which compares numbers rounded to the dtype.
+    slack = 0.999 * _slack(y.dtype)
+    return 1 - slack <= least.item() and most.item() <= 1 + slack
+
+
+def _slack(dtype: torch.dtype) -> float:
+    """By how much a sum of probabilities may be off 1: √eps, that is half the digits.
+
+    Rows summed in any order pass, a forgotten factor does not.
+    """
+    slack: float = torch.finfo(dtype).eps ** 0.5
+    return slack
+
+
+# -- the checks ------------------------------------------------------------------------------
+
+
+def require_rows(name: str, x: Any, dim: int = -1) -> None:
+    """float32 or float64, with at least one entry along an axis; values are not looked at."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
+    if x.dtype not in FLOATS:
+        raise ValueError(f"{name} must be float32 or float64, got {x.dtype}")
+    if x.ndim == 0 or x.shape[dim] == 0:
+        axis = "its last axis" if dim == -1 else f"axis {dim}"
+        raise ValueError(
+            f"{name} must have at least one entry along {axis}, got shape {tuple(x.shape)}"
+        )
 
 
 def refuse(name: str, x: Tensor, bad: Tensor, what: str) -> None:
@@ -160,12 +245,12 @@ def require_axis(name: str, x: Any, dim: Any) -> int:
 
 def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
     """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
-    require_finite(name, y, dim=dim)
-    if values_may_be_read(y):
+    require_rows(name, y, dim)
+    if values_may_be_read(y) and not surely_laws(y, dim):
+        require_finite(name, y, dim=dim)
         refuse(name, y, y < 0, "a negative probability")
         total = y.sum(dim=dim)
-        # √eps: half the digits. Rows summed in any order pass, a forgotten factor does not.
-        off = (total - 1).abs() > torch.finfo(y.dtype).eps ** 0.5
+        off = (total - 1).abs() > _slack(y.dtype)
         if off.any():
             row = tuple(off.nonzero()[0].tolist())
             axis = "its last axis" if dim == -1 else f"axis {dim}"

@@ -8,9 +8,19 @@ import numpy as np
 import pytest
 import sympy
 import torch
+from helpers import forward_mode
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from attnlib._inputs import (
+    FLOATS,
+    are_rows,
+    eager,
     require_axis,
     require_broadcast,
     require_choice,
@@ -22,8 +32,12 @@ from attnlib._inputs import (
     require_mask,
     require_probabilities,
     require_real,
+    require_rows,
     require_same,
     require_tokens,
+    surely_finite,
+    surely_laws,
+    tracked,
     values_may_be_read,
 )
 
@@ -109,15 +123,149 @@ def test_the_first_offence_is_shown():
             "y", torch.tensor([[[1.0], [0.5]]], requires_grad=True))  # fmt: skip
 
 
-def test_where_there_are_no_values_none_is_read():
-    x = torch.ones(2)
-    assert values_may_be_read(x)
-    assert not values_may_be_read(x.to("meta"))
-    with FakeTensorMode():
-        assert not values_may_be_read(torch.ones(2))
-    assert torch.func.vmap(lambda x: x * values_may_be_read(x))(x).tolist() == [0, 0]
-    compiled = torch.compile(lambda x: x * values_may_be_read(x), fullgraph=True, backend="eager")
-    assert compiled(x).tolist() == [0, 0]
+# -- where values are read, and where the work may be done in place --------------------------
+
+
+class Subclass(torch.Tensor):
+    pass
+
+
+def asked(x, place):
+    """What ``values_may_be_read`` and ``eager`` say of x in some place."""
+    answers = []
+
+    def ask(x):
+        answers.append((values_may_be_read(x), eager(x)))
+        return x * 2
+
+    match place:
+        case "eager" | "subclass" | "parameter" | "meta":
+            ask({"subclass": lambda x: x.as_subclass(Subclass), "parameter": nn.Parameter,
+                 "meta": lambda x: x.to("meta")}.get(place, lambda x: x)(x))  # fmt: skip
+        case "vmap" | "functionalize":
+            getattr(torch.func, place)(ask)(x)
+        case "jvp":
+            torch.func.jvp(ask, (x,), (x,))
+        case "dual":
+            with torch.autograd.forward_ad.dual_level():
+                ask(torch.autograd.forward_ad.make_dual(x, x))
+        case "compile":
+            compiled = torch.compile(lambda x: x * (2 * values_may_be_read(x) + eager(x)),
+                                     fullgraph=True, backend="eager")  # fmt: skip
+            assert compiled(x).tolist() == [0, 0]
+            answers.append((False, False))
+        case "make_fx":
+            make_fx(ask)(x)
+        case "jit":
+            torch.jit.trace(ask, x, check_trace=False)
+        case "fake":
+            with FakeTensorMode():
+                ask(torch.ones(2))
+        case "counted":
+            with FlopCounterMode(display=False):
+                ask(x)
+    return answers[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "in_place"),
+    [("eager", True, True), ("parameter", True, True), ("subclass", True, False),
+     ("dual", True, False), ("counted", True, False), ("vmap", False, False),
+     ("jvp", False, False), ("functionalize", False, False), ("compile", False, False),
+     ("make_fx", False, False), ("jit", False, False), ("meta", False, False),
+     ("fake", False, False)],
+)  # fmt: skip
+@forward_mode
+@pytest.mark.filterwarnings(r"ignore:.torch\.jit\.trace. is deprecated")
+def test_where_values_are_read_and_where_the_work_is_done_in_place(place, values, in_place):
+    assert asked(torch.ones(2), place) == (values, in_place)
+    assert asked(torch.ones(2), "eager") == (True, True), "nothing stays behind"
+
+
+def test_one_tensor_is_enough_to_read_none():
+    x, meta = torch.ones(2), torch.ones(2, device="meta")
+    for several in ((x, meta), (meta, x)):
+        assert not values_may_be_read(*several)
+        assert not eager(*several)
+    assert eager(x, None, 3, [meta]), "what is no tensor does not count"
+
+
+def test_tracked():
+    x, w = torch.ones(2), torch.ones(2, requires_grad=True)
+    assert not tracked(x, x)
+    assert tracked(x, w)
+    with torch.no_grad():
+        assert not tracked(x, w)
+
+
+# -- quick answers: True is certain ----------------------------------------------------------
+
+
+def accepts(check, *arguments, **keywords):
+    try:
+        check(*arguments, **keywords)
+    except ValueError:
+        return False
+    return True
+
+
+class OnlySums(TorchDispatchMode):
+    """Passes that write, or look at more than they must, are not allowed."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        allowed = ("sum", "amin", "aminmax", "detach", "_local_scalar_dense")
+        assert func.overloadpacket.__name__ in allowed, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dim", [-1, 0, 1])
+def test_are_rows_is_what_require_rows_accepts(dim):
+    kinds = [torch.float16, torch.bfloat16, *FLOATS, torch.int64, torch.bool, torch.complex64]
+    tensors = [torch.zeros(shape, dtype=kind) for kind in kinds for shape in
+               [(2, 3), (0, 3), (2, 0), (0, 0)]]  # fmt: skip
+    answers = [are_rows(x, dim) for x in tensors]
+    assert answers == [accepts(require_rows, "x", x, dim) for x in tensors]
+    assert any(answers)
+    assert not are_rows([[1.0]])
+    assert not are_rows(torch.tensor(1.0))
+
+
+odd = st.sampled_from([nan, inf, -inf, 0.0, -0.0, 1.0, -1e-30, 3e38, -3e38, 1e-45, 0.5, 2.0])
+matrices = st.lists(st.lists(odd, min_size=3, max_size=3), min_size=0, max_size=3)
+
+
+@given(rows=matrices)
+def test_surely_finite_is_never_wrong_and_rarely_silent(rows):
+    x = torch.tensor(rows, requires_grad=True)
+    if surely_finite(x):
+        assert x.isfinite().all()
+    elif x.isfinite().all():
+        assert (x.abs() > 1e38).sum() > 1, "only an overflow may hide that all are finite"
+
+
+slacks = st.sampled_from([0, 0.5, 0.9985, 0.9995, 1.0005, 1.1, -0.5, -0.9985, -1.0005, nan])
+
+
+@given(rows=matrices, dtype=st.sampled_from(FLOATS), dim=st.sampled_from([-1, 0]), off=slacks)
+def test_surely_laws_is_never_wrong_and_rarely_silent(rows, dtype, dim, off):
+    slack = torch.finfo(dtype).eps ** 0.5
+    x = torch.tensor(rows, dtype=dtype).reshape(-1, 3)
+    for y in (x, torch.softmax(x.nan_to_num(0, 9, -9), dim) * (1 + off * slack)):
+        y = y.movedim(dim, -1)
+        if are_rows(y) and surely_laws(y):
+            assert accepts(require_probabilities, "y", y)
+        total = y.sum(dim=-1)
+        if (y >= 0).all() and ((total - 1).abs() < 0.998 * slack).all():
+            assert surely_laws(y)
+
+
+def test_a_good_law_is_read_and_never_written():
+    y = torch.softmax(torch.randn(4, 5), -1)
+    with OnlySums():
+        require_probabilities("y", y)
+        require_finite("y", y)
+    with pytest.raises(AssertionError, match="neg"), OnlySums():
+        surely_finite(-y)
 
 
 @pytest.mark.parametrize("least", [0.0, -1.5, 2.0])
