@@ -46,6 +46,7 @@ from attnlib.transformer import (
     MultiHeadAttention,
     TransformerLayer,
     attention,
+    padding_mask,
     smoothed_cross_entropy,
 )
 from attnlib.two_heads import attention_weights, averaging_condition, weight_gap
@@ -111,6 +112,9 @@ fraction = Kind(
     lambda *b: 0.1 + 0.8 * torch.rand(b).double(), lambda x: spoilt(x, nan, inf, -0.1, 1.1)
 )
 whole_dtypes = (torch.float64, torch.int32, torch.bool)
+length = Kind(
+    lambda *b: in_turn(*b) + 1, lambda x: spoilt(x, 0, SIZES["n"] + 1), whole_dtypes, free=None
+)
 label = Kind(in_turn, lambda x: spoilt(x, -1, SIZES["K"]), whole_dtypes, free=None)
 mask = Kind(some_true, lambda x: iter(()), (torch.float32, torch.uint8, torch.int64), free=None)
 position = Kind(
@@ -383,12 +387,14 @@ ROWS = {
             shared=("mask", "memory_mask"),
             also_called={"memory": "memory_mask"},
         ),
+        Row(padding_mask, {"lengths": length}, {"n": (SIZES["n"], SIZE)}),
         Row(
             smoothed_cross_entropy,
             {"logits": real, "target": label},
             {
                 "smoothing": (0.1, (*NO_NUMBERS, -0.1, 1.1)),
                 "convention": ("K-1", ("k", "", None, 1)),
+                "ignore_index": (3, tuple(x for x in NO_INTEGERS if x is not None)),
             },
         ),
     ]
