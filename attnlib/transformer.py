@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from attnlib._attention import fused, quick_attention, read_twice
 from attnlib._inputs import (
+    autocast_off,
+    eager,
+    raised,
     refuse,
     require_boolean,
     require_broadcast,
@@ -23,6 +26,7 @@ from attnlib._inputs import (
     require_key,
     require_real,
     require_tokens,
+    rounded,
     surely_finite,
     values_may_be_read,
 )
@@ -39,8 +43,9 @@ def attention(
     K: Float[Tensor, "*k m d_k"],
     V: Float[Tensor, "*v m d_v"],
     mask: Bool[Tensor, "*x #n #m"] | None = None,
-    scale: float | int | None = None,
-) -> tuple[Float[Tensor, "*o n d_v"], Float[Tensor, "*a n m"]]:
+    scale: float | int | Float[Tensor, "*t #n 1"] | Float[Tensor, ""] | None = None,
+    need_weights: bool = True,
+) -> tuple[Float[Tensor, "*o n d_v"], Float[Tensor, "*a n m"] | None]:
     r"""Scaled dot-product attention: the outputs O and the weights A.
 
     .. math:: A = \operatorname{softmax}(S), \quad O = A V, \qquad
@@ -51,10 +56,15 @@ def attention(
     gradients are exactly 0, and every row of A sums to 1. Leading axes broadcast.
 
     Args:
-        Q, K, V: queries, keys and values, float32 or float64.
+        Q, K, V: queries, keys and values, float32 or float64. float16 and bfloat16 are computed
+            in float32, under autocast too, and O and A rounded once.
         mask: True = attend. Shape [n, m], or as many axes as the scores, of their length or 1: of
             [batch, n, m] and [batch, heads, n, m] broadcasting would take the batch for the heads.
-        scale: factor on the scores, positive; by default 1/√d_k.
+            Where the batch has n examples, [n, m] could be [batch, m], and is refused.
+        scale: factor on the scores, positive; by default 1/√d_k. A learnt temperature is a
+            tensor: one number, or one for each head, [heads, 1, 1], or query, [n, 1].
+        need_weights: with False there is None in the place of A. Torch's fused kernel then does
+            the work, and A is never stored.
 
     Raises:
         ValueError: an argument is not finite, even where masked; shapes or dtypes do not fit; a
@@ -64,19 +74,76 @@ def attention(
     >>> A, O  # equal scores: the mean of the values
     (tensor([[0.5000, 0.5000]]), tensor([[2.]]))
     """
+    require_flag("need_weights", need_weights)
+    with autocast_off(Q, K, V):
+        (Q_, K_, V_), kind = raised(Q, K, V)
+        batch = Q.shape[:-2][:1] if isinstance(Q, Tensor) else ()
+        if need_weights:
+            found = quick_attention(Q_, K_, V_, mask, scale, need_weights, batch)
+        else:  # the fused kernel adds up in float32 by itself
+            found = quick_attention(Q, K, V, mask, scale, need_weights, batch)
+        if found is None:
+            found = _attention(Q_, K_, V_, mask, scale, need_weights, kind)
+        return found if kind is None else rounded(found, kind)
+
+
+def _attention(
+    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None, scale: Any, need_weights: bool,
+    kind: torch.dtype | None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """The same with a look at every argument, in turn."""
     require_tokens("Q", Q)
     require_tokens("K", K, "Q", Q, entries=Q.shape[-1])
     require_tokens("V", V, "K", K, tokens=K.shape[-2])
-    require_broadcast("Q, K and V", Q, K, V)
-    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else require_real("scale", scale, above=0)
-    S = (scale * Q) @ K.mT
+    b = require_broadcast("Q, K and V", Q, K, V)
+    shape = (*require_broadcast("Q and K", Q, K), Q.shape[-2], K.shape[-2])
+    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else _require_scale(scale, Q, shape)
     if mask is not None:
-        mask = _require_scores_mask("mask", mask, S.shape, batch=S.shape[:-2][:1])
+        mask = _require_scores_mask("mask", mask, shape, batch=shape[:-2][:1])
+    if isinstance(scale, Tensor):
+        Q, scale = scale * Q, 1.0
+    if not need_weights:
+        outputs = _unweighted(Q, K, V, mask, scale, b, kind)
+        if outputs is not None:
+            return outputs, None
+    S = (scale * Q) @ K.mT
     # The inputs are finite, so a score that is not has overflowed.
     if not values_may_be_read(S) or not surely_finite(S):
         require_finite("scores", S if mask is None else torch.where(mask, S, 0.0))
     A = torch.softmax(S if mask is None else torch.where(mask, S, -math.inf), dim=-1)
-    return A @ V, A
+    return A @ V, A if need_weights else None
+
+
+def _unweighted(
+    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None, scale: float, b: tuple[int, ...],
+    kind: torch.dtype | None,
+) -> Tensor | None:  # fmt: skip
+    """The fused kernel where leading axes differ, or in a graph; None where it must not be."""
+    Q, K, V = (x.expand(*b, *x.shape[-2:]) for x in (Q, K, V))
+    if mask is not None:
+        mask = mask[(None,) * (Q.ndim - mask.ndim)]
+    if not torch.compiler.is_compiling():
+        found = quick_attention(Q, K, V, mask, scale, need_weights=False, batch=())
+        return None if found is None else found[0]
+    Q, K, V = (x if kind is None else x.to(kind) for x in (Q, K, V))
+    return fused(Q, K, V, mask, scale)
+
+
+def _require_scale(scale: Any, Q: Tensor, shape: tuple[int, ...]) -> float | Tensor:
+    """A positive number, or a tensor of them that multiplies whole rows of scores of a shape."""
+    if not (isinstance(scale, Tensor) and scale.is_floating_point()):
+        return require_real("scale", scale, above=0)
+    rows = (*shape[:-1], 1)
+    try:
+        fits = torch.broadcast_shapes(scale.shape, rows) == rows
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"scale must be a number or broadcast to {rows}, a factor for each row of "
+                         f"scores; got shape {tuple(scale.shape)}")  # fmt: skip
+    if values_may_be_read(scale):
+        refuse("scale", scale, ~(scale.isfinite() & (scale > 0)), "no positive finite number")
+    return scale.to(Q.dtype)
 
 
 def _require_scores_mask(
@@ -104,9 +171,9 @@ def _require_one_reading(
     name: str, mask: Tensor, shape: tuple[int, ...], batch: tuple[int, ...]
 ) -> None:
     """A mask with two axes of scores with more, [*b, n, m], is none of keys, [batch, m]."""
-    length, m = mask.shape
-    if length < 2 or m != shape[-1] or length not in batch:
+    if not read_twice(mask, shape, batch):
         return
+    length, m = mask.shape
     free = ["None"] * (len(shape) - 2)
     each = free.copy()
     each.insert(batch.index(length), ":")
@@ -250,24 +317,55 @@ class MultiHeadAttention(nn.Module):
             extra = "mask" if memory is None else "memory"
             raise ValueError(f"{extra} must be omitted: this layer is causal self-attention")
         memory = x if memory is None else memory
-        if need_weights or mask is not None:
-            require_tokens("x", x, "W_Q", self.W_Q, entries=self.d_model)
-            require_tokens("memory", memory, "W_K", self.W_K, entries=self.d_model)
-            b = require_broadcast("x and memory", x, memory)
-            shape = (*b, self.n_heads, x.shape[-2], memory.shape[-2])
-            if self.causal:
-                mask = causal_mask(x.shape[-2]).to(x.device)[(None,) * len(shape[:-2])]
-            elif mask is not None:
-                mask = _require_scores_mask("mask", mask, shape, batch=b)
-            heads, A = attention(*self.heads(x, memory), mask)
-        else:
+        found = self._quick(x, memory, mask, need_weights)
+        if found is None:
+            found = self._careful(x, memory, mask, need_weights)
+        heads, A = found
+        # [*b, h, n, d_k] → [*b, n, h, d_k] → [*b, n, h·d_k]
+        return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A
+
+    def _quick(
+        self, x: Any, memory: Any, mask: Any, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None] | None:
+        """The outputs of the heads and the weights, or None where something could be wrong."""
+        fused_alone = mask is None and not need_weights
+        # A hook must not be called twice, nor for what is then refused.
+        if fused_alone or self.process_heads is not None or not eager(x, memory, mask):
+            return None
+        W = self.W_Q
+        if not all(isinstance(t, Tensor) and t.ndim > 1 and t.dtype == W.dtype
+                   and t.shape[-1] == self.d_model for t in (x, memory)):  # fmt: skip
+            return None
+        if self.causal:
+            mask = _causal(x, x.ndim + 1)
+        return quick_attention(*self.heads(x, memory), mask, None, need_weights, x.shape[:-2])
+
+    def _careful(
+        self, x: Tensor, memory: Tensor, mask: Tensor | None, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same with a look at every argument; at shapes alone if only outputs are wanted."""
+        if not need_weights and mask is None:
             for name, tokens in (("x", x), ("memory", memory)):
                 if tokens.ndim < 2 or tokens.shape[-1] != self.d_model:
                     raise ValueError(f"{name} must have rows of d_model = {self.d_model} entries, "
                                      f"got shape {tuple(tokens.shape)}")  # fmt: skip
-            heads = F.scaled_dot_product_attention(*self.heads(x, memory), is_causal=self.causal)
-        # [*b, h, n, d_k] → [*b, n, h, d_k] → [*b, n, h·d_k]
-        return heads.transpose(-3, -2).flatten(-2) @ self.W_O, A if need_weights else None
+            return fused(*self.heads(x, memory), causal=self.causal), None
+        (x_, memory_, W), _ = raised(x, memory, self.W_Q)
+        require_tokens("x", x_, "W_Q", W, entries=self.d_model)
+        require_tokens("memory", memory_, "W_K", W, entries=self.d_model)
+        b = require_broadcast("x and memory", x, memory)
+        if self.causal:
+            mask = _causal(x, len(b) + 3)
+        elif mask is not None:
+            shape = (*b, self.n_heads, x.shape[-2], memory.shape[-2])
+            mask = _require_scores_mask("mask", mask, shape, batch=b)
+        return attention(*self.heads(x, memory), mask, need_weights=need_weights)
+
+
+def _causal(x: Tensor, axes: int) -> Tensor:
+    """The causal mask of a sequence, with so many axes."""
+    n = x.shape[-2]
+    return torch.ones(*(1,) * (axes - 2), n, n, dtype=torch.bool, device=x.device).tril()
 
 
 def _processed(

@@ -613,7 +613,7 @@ def test_logits_near_the_largest_number_have_a_finite_loss(dtype, convention):
         lambda z: smoothed_cross_entropy(z, torch.tensor([0]), 0.125, convention), z, 1
     )
     u = 0.125 / (3 if convention == "K" else 2)
-    close(loss, torch.tensor([large * 3 * u], dtype=dtype))
+    close(loss, torch.tensor([large * (3 * u)], dtype=dtype))
     right = 1 - 0.125 + (u if convention == "K" else 0)
     close(grad, torch.tensor([[1 - right, -u, -u]], dtype=dtype))
     with pytest.raises(ValueError, match=r"^logits holds a row whose loss overflows: inf .*\(0,\)"):
