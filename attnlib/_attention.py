@@ -86,7 +86,8 @@ def _without_weights(
     """No score is seen: |⟨q, k⟩| is at most the product of the norms of all Q and all K."""
     wide = torch.promote_types(Q.dtype, torch.float32)
     q, k = (torch.linalg.vector_norm(x.detach(), dtype=wide).item() for x in (Q, K))
-    if not max(q, q * scale, q * k * scale) < torch.finfo(wide).max / 4:  # false for NaN too
+    bound = torch.finfo(wide).max / 4
+    if not all(x < bound for x in (q, q * scale, q * k * scale)):  # false for NaN too
         return None
     return (fused(Q, K, V, mask, scale), None) if surely_finite(V) else None
 

@@ -25,6 +25,7 @@ from attnlib._inputs import (
     require_integer,
     require_key,
     require_real,
+    require_rows,
     require_tokens,
     rounded,
     surely_finite,
@@ -43,7 +44,7 @@ def attention(
     K: Float[Tensor, "*k m d_k"],
     V: Float[Tensor, "*v m d_v"],
     mask: Bool[Tensor, "*x #n #m"] | None = None,
-    scale: float | int | Float[Tensor, "*t #n 1"] | Float[Tensor, ""] | None = None,
+    scale: float | int | Float[Tensor, ...] | None = None,
     need_weights: bool = True,
 ) -> tuple[Float[Tensor, "*o n d_v"], Float[Tensor, "*a n m"] | None]:
     r"""Scaled dot-product attention: the outputs O and the weights A.
@@ -75,8 +76,8 @@ def attention(
     (tensor([[0.5000, 0.5000]]), tensor([[2.]]))
     """
     require_flag("need_weights", need_weights)
+    (Q_, K_, V_), kind = raised(Q, K, V)
     with autocast_off(Q, K, V):
-        (Q_, K_, V_), kind = raised(Q, K, V)
         batch = Q.shape[:-2][:1] if isinstance(Q, Tensor) else ()
         if need_weights:
             found = quick_attention(Q_, K_, V_, mask, scale, need_weights, batch)
@@ -344,13 +345,12 @@ class MultiHeadAttention(nn.Module):
         self, x: Tensor, memory: Tensor, mask: Tensor | None, need_weights: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The same with a look at every argument; at shapes alone if only outputs are wanted."""
-        if not need_weights and mask is None:
-            for name, tokens in (("x", x), ("memory", memory)):
-                if tokens.ndim < 2 or tokens.shape[-1] != self.d_model:
-                    raise ValueError(f"{name} must have rows of d_model = {self.d_model} entries, "
-                                     f"got shape {tuple(tokens.shape)}")  # fmt: skip
-            return fused(*self.heads(x, memory), causal=self.causal), None
         (x_, memory_, W), _ = raised(x, memory, self.W_Q)
+        if not need_weights and mask is None:
+            _require_rows_of("x", x_, "W_Q", W)
+            _require_rows_of("memory", memory_, "W_K", W)
+            require_broadcast("x and memory", x, memory)
+            return fused(*self.heads(x, memory), causal=self.causal), None
         require_tokens("x", x_, "W_Q", W, entries=self.d_model)
         require_tokens("memory", memory_, "W_K", W, entries=self.d_model)
         b = require_broadcast("x and memory", x, memory)
@@ -360,6 +360,16 @@ class MultiHeadAttention(nn.Module):
             shape = (*b, self.n_heads, x.shape[-2], memory.shape[-2])
             mask = _require_scores_mask("mask", mask, shape, batch=b)
         return attention(*self.heads(x, memory), mask, need_weights=need_weights)
+
+
+def _require_rows_of(name: str, x: Any, like: str, W: Tensor) -> None:
+    """Tokens that a square matrix can multiply; their values are not looked at."""
+    if isinstance(x, Tensor) and (x.ndim < 2 or x.shape[-1] != len(W)):
+        raise ValueError(f"{name} must have rows of d_model = {len(W)} entries, got shape "
+                         f"{tuple(x.shape)}")  # fmt: skip
+    require_rows(name, x)
+    if x.dtype != W.dtype:
+        raise ValueError(f"{name} must have the dtype of {like}, {W.dtype}, got {x.dtype}")
 
 
 def _causal(x: Tensor, axes: int) -> Tensor:
