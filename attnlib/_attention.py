@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnlib._inputs import FLOATS, HALVES, eager, surely_finite, tracked
+from attnlib._inputs import FLOATS, HALVES, eager, is_mask, surely_finite, tracked
 
 __all__ = ["fused", "quick_attention", "read_twice"]
 
@@ -53,11 +53,9 @@ def _scales(scale: Any, Q: Tensor) -> bool:
 
 def _masks(mask: Any, shape: tuple[int, ...], batch: tuple[int, ...]) -> bool:
     """Whether this is a mask for scores of a shape, read in one way, with a True in every row."""
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+    if not is_mask(mask, shape):
         return False
     if mask.ndim != len(shape) and (mask.ndim != 2 or read_twice(mask, shape, batch)):
-        return False
-    if any(a not in (1, b) for a, b in zip(reversed(mask.shape), reversed(shape), strict=False)):
         return False
     # As bytes: the maximum of booleans takes many times as long.
     return bool(mask.view(torch.uint8).amax(dim=-1).amin().item())

@@ -25,7 +25,7 @@ import numbers
 import operator
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -33,14 +33,16 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["FLOATS", "HALVES", "are_rows", "autocast_off", "eager", "in_float32", "raised",
-           "refuse", "require_axis", "require_boolean", "require_broadcast", "require_choice",
-           "require_classes", "require_epsilon", "require_finite", "require_flag",
+__all__ = ["FLOATS", "HALVES", "are_rows", "autocast_off", "eager", "in_float32", "is_mask",
+           "raised", "refuse", "require_axis", "require_boolean", "require_broadcast",
+           "require_choice", "require_classes", "require_epsilon", "require_finite", "require_flag",
            "require_integer", "require_key", "require_mask", "require_probabilities",
            "require_real", "require_rows", "require_same", "require_tokens", "rounded",
            "surely_finite", "surely_laws", "tracked", "values_may_be_read"]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64)
+# Up to so many entries Python adds faster than torch begins to.
+_FEW = 64
 # Modes that record what is done instead of doing it.
 _RECORDERS = tuple(torch._C._TorchDispatchModeKey.__members__.values())
 
@@ -90,31 +92,46 @@ def are_rows(x: Any, dim: int = -1) -> bool:
     return isinstance(x, Tensor) and x.dtype in FLOATS and x.ndim > 0 and x.shape[dim] > 0
 
 
+def is_mask(mask: Any, shape: tuple[int, ...]) -> bool:
+    """Whether ``require_boolean`` accepts a mask for what has this shape."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.ndim > len(shape):
+        return False
+    return all(a in (1, b) for a, b in zip(mask.shape[::-1], shape[::-1], strict=False))
+
+
 def surely_finite(x: Tensor) -> bool:
     """Whether the sum is finite, which it is not if an entry is NaN or infinite.
 
     One pass that writes nothing; False also where finite entries have a sum that overflows.
     """
+    if x.numel() <= _FEW:
+        return math.isfinite(sum(x.flatten().tolist()))
     # Detached: math.isfinite warns of a tensor that is tracked.
     return math.isfinite(x.detach().sum().item())
 
 
 def surely_laws(y: Tensor, dim: int = -1) -> bool:
-    """Whether ``require_probabilities`` accepts y, if ``are_rows`` does.
+    """Whether ``require_probabilities`` accepts y, if ``require_rows`` does.
 
     Two passes that write nothing of the size of y.
     """
+    # A little less than the check allows, which adds and compares numbers rounded to the dtype.
+    slack = 0.99 * _slack(y.dtype)
+    if y.numel() <= _FEW and dim in (-1, y.ndim - 1):
+        return all(
+            all(v >= 0 for v in row) and abs(sum(row) - 1) <= slack
+            for row in y.reshape(-1, y.shape[-1]).tolist()
+        )
     if y.numel() == 0:
         return True
     y = y.detach()
     if not y.amin().item() >= 0:  # false for NaN too; a sum does not tell [2, −1]
         return False
     least, most = torch.aminmax(y.sum(dim=dim))  # NaN if any sum is
-    # A little less than the check allows, which compares numbers rounded to the dtype.
-    slack = 0.999 * _slack(y.dtype)
     return 1 - slack <= least.item() and most.item() <= 1 + slack
 
 
+@cache
 def _slack(dtype: torch.dtype) -> float:
     """By how much a sum of probabilities may be off 1: √eps, that is half the digits.
 

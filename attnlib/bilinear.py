@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import require_finite, require_integer, require_same
+from attnlib._shapes import Float
 
 __all__ = ["bilinear_gradient", "low_rank_factors", "projection_gradients", "unidentifiable"]
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from scipy.optimize import brentq
 from torch import Tensor
 
 from attnlib._inputs import (
+    are_rows,
+    eager,
+    is_mask,
     require_axis,
     require_choice,
     require_epsilon,
@@ -20,7 +22,10 @@ from attnlib._inputs import (
     require_mask,
     require_probabilities,
     require_real,
+    surely_finite,
+    tracked,
 )
+from attnlib._shapes import Bool, Float
 
 __all__ = ["crossover", "entropy", "entropy_from_logits", "rectified", "sums_of_law"]
 
@@ -48,6 +53,10 @@ def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
     tensor(0.6931)
     """
     require_probabilities("p", p, dim=require_axis("p", p, dim))
+    if eager(p):
+        H: Tensor = _tracked(p, dim) if tracked(p) else _entropy(p, dim)
+        if surely_finite(H):
+            return H
     # The 1 goes in before the logarithm: zeroing p·ln p afterwards leaves NaN in the gradient.
     safe = torch.where(p == 0, 1.0, p)  # a NaN stays one
     return 0 - (safe * safe.log()).sum(dim=dim)  # 0 − 0 is 0, −(0) would be −0
@@ -79,7 +88,13 @@ def entropy_from_logits(
     >>> entropy_from_logits(torch.tensor([7.0, 7.0, 500.0]), torch.tensor([True, True, False]))
     tensor(0.6931)
     """
-    keep = require_mask("mask", mask, "z", z, dim=require_axis("z", z, dim))
+    dim = require_axis("z", z, dim)
+    if eager(z, mask) and are_rows(z, dim) and (mask is None or is_mask(mask, z.shape)):
+        H: Tensor = _tracked_logits(z, mask, dim) if tracked(z) else _of_logits(z, mask, dim)[0]
+        # NaN, +inf and a row without an entry make H NaN, and nothing else does.
+        if surely_finite(H):
+            return H
+    keep = require_mask("mask", mask, "z", z, dim=dim)
     z = torch.where(keep, z, 0.0)
     leader = torch.where(keep, z, -math.inf).argmax(dim=dim, keepdim=True)
     # H depends on the differences d ≤ 0 alone. They stay finite, so that 0·d is 0.
@@ -126,11 +141,14 @@ def rectified(
     eps = require_epsilon("eps", eps, p.dtype)
     require_choice("variant", variant, VARIANTS)
     smoothed = p + eps
+    alone = eager(p) and not tracked(p)  # then nobody needs the steps
     if variant == "once":
-        return (p * smoothed.log()).sum(dim=dim)
+        log = smoothed.log_() if alone else smoothed.log()
+        return (log.mul_(p) if alone else p * log).sum(dim=dim)
     if (1 + p.shape[dim] * eps) * math.log1p(eps) > torch.finfo(p.dtype).max:
         raise ValueError(f"eps must leave the sum finite in {p.dtype}; got {eps!r}")
-    return (smoothed * smoothed.log()).sum(dim=dim)
+    log = smoothed.log()
+    return (log.mul_(smoothed) if alone else smoothed * log).sum(dim=dim)
 
 
 def sums_of_law(
@@ -204,3 +222,91 @@ def _sums(law: tuple[int, ...], eps: Any, log: Callable[[Any], Any]) -> tuple[An
         b += count * p * shifted
         c += count * (p + eps) * shifted
     return a, b, c
+
+
+# -- in eager mode: in place, and with the derivatives in closed form --------------------------
+
+
+def _entropy(p: Tensor, dim: int) -> Tensor:
+    # The smallest float for 0, so that 0 ln 0 is 0.
+    least = torch.finfo(p.dtype).smallest_normal * torch.finfo(p.dtype).eps
+    return 0 - p.clamp(min=least).log_().mul_(p).sum(dim=dim)
+
+
+class _Entropy(torch.autograd.Function):
+    """H of probabilities. Only p is kept for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, dim: int) -> Tensor:
+        ctx.dim = dim
+        ctx.save_for_backward(p)
+        return _entropy(p.detach(), dim)
+
+    @staticmethod
+    def backward(ctx: Any, dH: Tensor) -> tuple[Tensor, None]:
+        (p,) = ctx.saved_tensors
+        dH = 0 - dH.unsqueeze(ctx.dim)
+        if torch.is_grad_enabled():  # to be differentiated again
+            zero = p == 0
+            return dH * (torch.where(zero, 1.0, p).log() + torch.where(zero, 0.0, 1.0)), None
+        slope = p.log().add_(1)  # −∞ where p is 0
+        return dH * slope.nan_to_num_(nan=math.nan, neginf=0.0, posinf=math.inf), None
+
+
+_tracked: Callable[..., Any] = _Entropy.apply
+
+
+def _of_logits(
+    z: Tensor, mask: Tensor | None, dim: int, slope: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """H of softmax(z) and, if asked for, minus its gradient, with two tensors of the size of z.
+
+    With d = z − max z: H = −ln p_max − Σ p d, and minus the gradient is p (d − Σ p d).
+    """
+    if mask is not None:
+        z = torch.where(mask, z, -math.inf)
+    top = z.amax(dim=dim, keepdim=True)
+    few = z.shape[dim] < (16 if z.dtype == torch.float32 else 32)  # torch.softmax is slow there
+    p = z if few else torch.softmax(z, dim=dim)
+    d = z - top if mask is None else z.sub_(top)
+    if few:
+        p = d.exp()
+        p.div_(p.sum(dim=dim, keepdim=True))
+    d.clamp_(min=torch.finfo(z.dtype).min).mul_(p)  # p·d, never 0·∞; a NaN stays one
+    mean = d.sum(dim=dim, keepdim=True)
+    lead = p.amax(dim=dim, keepdim=True)
+    if slope:
+        d.addcmul_(p, mean, value=-1)
+    log = lead.log()
+    if (lead > 0.5).any():
+        # Near one-hot the small rest keeps its digits, where those of ln p_max would be lost.
+        rest = torch.threshold_(p.neg_(), -0.5, 0.0).sum(dim=dim, keepdim=True)
+        log = torch.where(lead > 0.5, rest.log1p(), log)
+    return (0 - log - mean).squeeze(dim), d if slope else None
+
+
+class _EntropyOfLogits(torch.autograd.Function):
+    """H of softmax(z). Only z and the gradient itself are kept for the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, mask: Tensor | None, dim: int) -> Tensor:
+        H, slope = _of_logits(z.detach(), mask, dim, slope=True)
+        ctx.dim = dim
+        ctx.save_for_backward(z, mask, slope)
+        return H
+
+    @staticmethod
+    def backward(ctx: Any, dH: Tensor) -> tuple[Tensor, None, None]:
+        z, mask, slope = ctx.saved_tensors
+        dim, dH = ctx.dim, 0 - dH.unsqueeze(ctx.dim)
+        if torch.is_grad_enabled():  # to be differentiated again
+            z = z if mask is None else torch.where(mask, z, -math.inf)
+            top = z.detach().amax(dim=dim, keepdim=True)
+            d = torch.where(z == -math.inf, top, z) - top
+            d = d.clamp(min=torch.finfo(z.dtype).min)
+            p = torch.softmax(z, dim=dim)
+            slope = p * (d - (p * d).sum(dim=dim, keepdim=True))
+        return dH * slope, None, None
+
+
+_tracked_logits: Callable[..., Any] = _EntropyOfLogits.apply

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from scipy.integrate import tanhsinh
 from scipy.optimize import brentq
 from torch import Tensor
@@ -21,6 +20,7 @@ from attnlib._inputs import (
     require_same,
     values_may_be_read,
 )
+from attnlib._shapes import Bool, Float
 from attnlib.entropy import VARIANTS
 
 __all__ = ["line_integral", "majorizes", "safe_eps", "safe_gap", "segment_integrand"]

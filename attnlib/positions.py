@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor
 
 from attnlib._inputs import (
@@ -20,6 +19,7 @@ from attnlib._inputs import (
     surely_finite,
     values_may_be_read,
 )
+from attnlib._shapes import Float, Real
 
 __all__ = ["frequencies", "rotary", "shift_rotation", "sinusoids"]
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from attnlib._inputs import require_axis, require_finite, require_real
+from attnlib._inputs import (
+    eager,
+    require_axis,
+    require_finite,
+    require_real,
+    require_rows,
+    surely_finite,
+    tracked,
+)
+from attnlib._shapes import Float
 
 __all__ = ["boltzmann_max", "mellowmax", "p_norm_max", "smooth_abs", "smooth_max"]
 
@@ -21,21 +32,26 @@ def _sharpness(x: Tensor, k: float | int) -> float:
     return k
 
 
-def _check(x: Tensor, k: float | int, dim: int = -1) -> float:
-    """k; x, k, dim and k·x are checked."""
-    require_finite("x", x, dim=require_axis("x", x, dim))
+def _check(x: Tensor, k: float | int, dim: int = -1) -> tuple[float, Tensor]:
+    """k, and the largest entries along the axis; x, k, dim and k·x are checked."""
+    require_rows("x", x, require_axis("x", x, dim))
+    top = x.detach().amax(dim=dim, keepdim=True)
+    # No entry lies beyond the least and the largest, and both are NaN if one is.
+    ends = torch.stack((x.detach().amin(), top.amax())) if eager(x) and x.numel() else None
+    if ends is None or not surely_finite(ends):
+        require_finite("x", x, dim=dim)
     k = _sharpness(x, k)
-    require_finite("k * x", k * x, dim=dim)
-    return k
+    if ends is None or not surely_finite(k * ends):
+        require_finite("k * x", k * x, dim=dim)
+    return k, top
 
 
-def _below_top(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def _below(top: Tensor, x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """The largest entry, a constant, and x minus it.
 
     Near the top the difference is exact, so that the digits of k(x − top) survive where those of
     kx would be lost; top being constant, no derivative changes.
     """
-    top = x.detach().amax(dim=dim, keepdim=True)
     return top.squeeze(dim), (x - top).clamp(min=torch.finfo(x.dtype).min)  # never −inf
 
 
@@ -57,7 +73,7 @@ def smooth_abs(x: Float[Tensor, "*b n"], k: float | int) -> Float[Tensor, "*b n"
     >>> smooth_abs(torch.tensor([0.0, 50.0]), 2)  # ln 2 / 2 at 0
     tensor([ 0.3466, 50.0000])
     """
-    k = _check(x, k)
+    k, _ = _check(x, k)
     # |x| by a sign that is a constant and never 0: all derivatives are right, at 0 too.
     # (The second derivative of torch.logaddexp is NaN where e^{2k|x|} overflows.)
     size = torch.where(x < 0, -1.0, 1.0).to(x.dtype) * x
@@ -83,8 +99,10 @@ def smooth_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[T
     >>> smooth_max(torch.tensor([0.0, 0.0, 0.0, 0.0]), 2)  # ln 4 / 2
     tensor(0.6931)
     """
-    k = _check(x, k, dim)
-    top, d = _below_top(x, dim)
+    k, top = _check(x, k, dim)
+    if eager(x):
+        return _tracked(x, top, k, dim) if tracked(x) else _smooth_max(x, top, k, dim)[0]
+    top, d = _below(top, x, dim)
     return top + torch.logsumexp(k * d, dim=dim) / k
 
 
@@ -99,8 +117,8 @@ def mellowmax(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[Te
     >>> mellowmax(torch.tensor([3.0, 3.0]), 5)  # equal entries: exact
     tensor(3.)
     """
-    k = _check(x, k, dim)
-    top, d = _below_top(x, dim)
+    k, top = _check(x, k, dim)
+    top, d = _below(top, x, dim)
     # For small k the mean is near 1 and its logarithm needs log1p; LSE − ln n/k would cancel.
     less = torch.expm1(k * d).mean(dim=dim)
     near = less > -0.5
@@ -119,8 +137,8 @@ def boltzmann_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Floa
     >>> boltzmann_max(torch.tensor([3.0, 3.0]), 5)
     tensor(3.)
     """
-    k = _check(x, k, dim)
-    top, d = _below_top(x, dim)
+    k, top = _check(x, k, dim)
+    top, d = _below(top, x, dim)
     return top + (torch.softmax(k * d, dim=dim) * d).sum(dim=dim)
 
 
@@ -154,3 +172,34 @@ def p_norm_max(x: Float[Tensor, "*b"], k: float | int, dim: int = -1) -> Float[T
     powers = (x / torch.where(top > 0, top, 1.0)).pow(k).sum(dim=dim)
     top = top.squeeze(dim)
     return top * torch.where(top > 0, powers, 1.0).pow(1 / k)
+
+
+# -- in eager mode: in place, and with the derivatives in closed form --------------------------
+
+
+def _smooth_max(x: Tensor, top: Tensor, k: float, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The value, e = exp(k(x − top)), and its sum."""
+    e = (x - top).clamp_(min=torch.finfo(x.dtype).min).mul_(k).exp_()
+    total = e.sum(dim=dim, keepdim=True)
+    return total.log().div_(k).add_(top).squeeze(dim), e, total
+
+
+class _SmoothMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, top: Tensor, k: float, dim: int) -> Tensor:
+        ctx.k, ctx.dim = k, dim
+        value, e, total = _smooth_max(x.detach(), top, k, dim)
+        ctx.save_for_backward(x, top, e, total)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None]:
+        x, top, e, total = ctx.saved_tensors
+        dy = dy.unsqueeze(ctx.dim)
+        if torch.is_grad_enabled():  # to be differentiated again
+            d = (x - top).clamp(min=torch.finfo(x.dtype).min)
+            return dy * torch.softmax(ctx.k * d, dim=ctx.dim), None, None, None
+        return e * (dy / total), None, None, None
+
+
+_tracked: Callable[..., Any] = _SmoothMax.apply

@@ -6,17 +6,22 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import (
+    are_rows,
+    eager,
     refuse,
     require_finite,
+    require_flag,
     require_probabilities,
     require_rows,
     require_same,
+    surely_finite,
+    surely_laws,
     values_may_be_read,
 )
+from attnlib._shapes import Float
 
 __all__ = ["jacobian_from_weights", "jacobian_norm_bounds", "softmax_jacobian", "softmax_vjp"]
 
@@ -46,8 +51,14 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     tensor([[ 0.2500, -0.2500],
             [-0.2500,  0.2500]], dtype=torch.float64)
     """
-    _require_logits("z", z)
-    return _jacobian(torch.softmax(z, dim=-1))
+    looks = not (eager(z) and are_rows(z))
+    if looks:
+        _require_logits("z", z)
+    y = torch.softmax(z, dim=-1)
+    # NaN, +inf and a row of −inf alone make a row of NaN, and nothing else does.
+    if not looks and not surely_finite(y):
+        _require_logits("z", z)
+    return _jacobian(y)
 
 
 def jacobian_from_weights(y: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
@@ -76,7 +87,9 @@ def jacobian_from_weights(y: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     return _jacobian(y)
 
 
-def softmax_vjp(y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+def softmax_vjp(
+    y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"], check_values: bool = True
+) -> Float[Tensor, "*b n"]:
     r"""The vector–Jacobian product Jᵀg from the probabilities alone, without the matrix J.
 
     .. math:: J^\top g = y \odot (g - \langle g, y\rangle \mathbf 1)
@@ -87,20 +100,28 @@ def softmax_vjp(y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"]) -> Float[Ten
     Args:
         y: probability rows [..., n], float32 or float64: y = softmax(z).
         g: ∂L/∂y, of the same shape and dtype.
+        check_values: False where y is known to come from a softmax and g may hold anything. It
+            saves the two passes over y: NaN in is then NaN out.
 
     Returns:
         ∂L/∂z [..., n]; every row sums to 0 up to rounding.
 
     Raises:
         ValueError: shapes or dtypes differ, y has a negative entry or a row whose sum is off 1
-            by more than √eps, or g is not finite.
+            by more than √eps, or g is not finite; check_values is not True or False.
 
     >>> y = torch.tensor([0.5, 0.25, 0.25])
     >>> softmax_vjp(y, torch.tensor([4.0, 0.0, 0.0]))
     tensor([ 1.0000, -0.5000, -0.5000])
     """
-    require_probabilities("y", y)
-    require_finite("g", g)
+    looks = require_flag("check_values", check_values)
+    if eager(y, g) and are_rows(y) and are_rows(g) and y.shape == g.shape and y.dtype == g.dtype:
+        v: Tensor = torch._softmax_backward_data(g, y, -1, y.dtype)
+        # What is not finite in g makes ⟨g, y⟩ not finite, and with it every entry of the row.
+        if not looks or (surely_laws(y) and surely_finite(v.select(-1, 0))):
+            return v
+    (require_probabilities if looks else require_rows)("y", y)
+    (require_finite if looks else require_rows)("g", g)
     require_same("y", y, "g", g)
     return y * (g - (g * y).sum(dim=-1, keepdim=True))
 
@@ -138,7 +159,13 @@ def jacobian_norm_bounds(
 
 
 def _jacobian(y: Tensor) -> Tensor:
-    return torch.diag_embed(y) - y[..., :, None] * y[..., None, :]
+    a, b = y[..., :, None], y[..., None, :]
+    if eager(y) and y.numel() and y.detach().amin().item() > 0:
+        J = a * -b
+    else:  # that would hold −0 where y is 0; this is 0 − ab, and takes up to twice as long
+        J = torch.addcmul(y.new_zeros(()), a, b, value=-1)
+    J.diagonal(dim1=-2, dim2=-1).add_(y)
+    return J
 
 
 def _require_logits(name: str, z: Any) -> None:

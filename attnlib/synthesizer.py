@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnlib._inputs import require_choice, require_finite, require_flag, require_integer
+from attnlib._shapes import Float
 
 __all__ = ["SynthesizerAttention", "tile_factors"]
 

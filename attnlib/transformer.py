@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attnlib._attention import fused, quick_attention, read_twice
@@ -31,6 +30,7 @@ from attnlib._inputs import (
     surely_finite,
     values_may_be_read,
 )
+from attnlib._shapes import Bool, Float, Int
 
 __all__ = ["MultiHeadAttention", "ProcessHeads", "TransformerLayer", "attention", "causal_mask",
            "padding_mask", "smoothed_cross_entropy"]  # fmt: skip

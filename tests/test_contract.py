@@ -8,7 +8,9 @@ import importlib
 import inspect
 import math
 import pkgutil
+import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -266,7 +268,7 @@ ROWS = {
     row.name: row
     for row in [
         Row(softmax_jacobian, {"z": logit}),
-        Row(softmax_vjp, {"y": law, "g": real}),
+        Row(softmax_vjp, {"y": law, "g": real}, {"check_values": (True, FLAG)}),
         Row(jacobian_from_weights, {"y": law}),
         Row(jacobian_norm_bounds, {"y": law}),
         Row(score_saturation, {"S": real}, without=SOLVER),
@@ -553,6 +555,93 @@ def test_bad_options_are_named(row, option):
     for bad in row.options[option][1]:
         with refused(rf"^{option}\b", row, option, bad):
             row.refuse(option, bad)
+
+
+# -- hostile values: the quick way and the careful one ----------------------------------------
+
+
+HOSTILE = (nan, inf, -inf, 0.0, -0.0, 1.0, 2.0, -1.0, -1e-9, 1 + 2e-4, 1e-45, 1e-320, 1e19, -1e30,
+           3e38, -3e38, 1e39, 1e308, -1e308)  # fmt: skip
+
+
+def hostile(row: Row, seed: int) -> list[Tensor]:
+    """Good tensors in either dtype, up to two of which got up to two bad entries."""
+    choose = random.Random(f"{row.name} {seed}")
+    wide = choose.random() < 0.5
+    x = row.draw(*choose.choice([b for b in row.batches if math.prod(b)]))
+    x = {name: t if wide else lowered(t) for name, t in x.items()}
+    for name in choose.choices(list(x), k=choose.choice([0, 1, 1, 2])):
+        if row.tensors[name] is mask:
+            x[name] = torch.rand(x[name].shape) < choose.choice([0.0, 0.1, 0.5])
+        elif choose.random() < 0.2:
+            x[name] = x[name] * choose.choice([0, 1.0001, 1e38, 1e308, -1])
+        elif x[name].ndim and x[name].shape[-1] > 1 and choose.random() < 0.2:  # the sums stay
+            x[name] = x[name] + torch.tensor([-2, 2] + [0] * (x[name].shape[-1] - 2)).to(x[name])
+        else:
+            bad = [choose.choice(HOSTILE) for _ in range(choose.choice([1, 1, 2]))]
+            flat = x[name].reshape(-1).double()
+            flat[[choose.randrange(len(flat)) for _ in bad]] = torch.tensor(bad).double()
+            x[name] = flat.to(x[name].dtype).reshape(x[name].shape)
+    if choose.random() < 0.4:
+        for name, t in x.items():
+            x[name] = t.requires_grad_(row.tensors[name].is_float)
+    return list(x.values())
+
+
+def outcome(row: Row, x: list[Tensor]) -> tuple[str, list[Tensor]]:
+    """The message of an error, or the results and the slopes."""
+    try:
+        results = tree_leaves(row.bind(x[0].dtype if x[0].is_floating_point() else None)(*x))
+    except ValueError as error:
+        return str(error), []
+    tracked = [t for t in x if t.requires_grad]
+    sums = [(out.flatten() * torch.arange(1, 1 + out.numel())).sum()
+            for out in results if out.requires_grad]  # fmt: skip
+    slopes = torch.autograd.grad(sum(sums), tracked, allow_unused=True) if tracked and sums else ()
+    return "", [*results, *(g for g in slopes if g is not None)]
+
+
+@contextmanager
+def careful_only() -> Iterator[None]:
+    """No quick answer, and nothing in place: every check in full, then the formula."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("attnlib."):
+                for quick in ("eager", "surely_finite", "surely_laws"):
+                    if hasattr(module, quick):
+                        patch.setattr(module, quick, lambda *x, **k: False)
+        yield
+
+
+def same_outcomes(row: Row, seeds: range) -> None:
+    raised = 0
+    for seed in seeds:
+        x = hostile(row, seed)
+        message, results = outcome(row, x)
+        with careful_only():
+            expected, exact = outcome(row, x)
+        assert message == expected, f"seed {seed}: {x}"
+        raised += bool(message)
+        # Slopes may cancel, so their errors are measured by what goes in as well.
+        size = max(t.detach().double().nan_to_num(0, 0, 0).abs().max() for t in (*x, *exact))
+        for ours, theirs in zip(results, exact, strict=True):
+            eps = torch.finfo(theirs.dtype).eps if theirs.is_floating_point() else 0
+            close(ours, theirs, rtol=64 * eps, atol=64 * eps * float(size), equal_nan=True,
+                  msg=lambda said, seed=seed: f"seed {seed}: {said}")  # fmt: skip
+    assert 0 < raised < len(seeds), "some are refused, and some are not"
+
+
+@rows("refusal")
+@pytest.mark.usefixtures("no_shape_checks")
+def test_quick_and_careful_agree_on_hostile_values(row):
+    same_outcomes(row, range(40))
+
+
+@rows("refusal")
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.slow
+def test_quick_and_careful_agree_on_many_hostile_values(row):
+    same_outcomes(row, range(40, 500))
 
 
 # -- axes ------------------------------------------------------------------------------------

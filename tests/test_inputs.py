@@ -235,32 +235,35 @@ matrices = st.lists(st.lists(odd, min_size=3, max_size=3), min_size=0, max_size=
 
 
 @given(rows=matrices)
-def test_surely_finite_is_never_wrong_and_rarely_silent(rows):
-    x = torch.tensor(rows, requires_grad=True)
+@pytest.mark.parametrize("times", [1, 30], ids=["few", "many"])
+def test_surely_finite_is_never_wrong_and_rarely_silent(times, rows):
+    x = torch.tensor(rows, requires_grad=True).repeat(times, 1)
     if surely_finite(x):
         assert x.isfinite().all()
     elif x.isfinite().all():
-        assert (x.abs() > 1e38).sum() > 1, "only an overflow may hide that all are finite"
+        assert times > 1, "of few none may be silent"
+        assert (x.abs() > 1e38).any(), "only an overflow may hide that all are finite"
 
 
-slacks = st.sampled_from([0, 0.5, 0.9985, 0.9995, 1.0005, 1.1, -0.5, -0.9985, -1.0005, nan])
+slacks = st.sampled_from([0, 0.5, 0.985, 0.9995, 1.0005, 1.1, -0.5, -0.985, -1.0005, nan])
 
 
 @given(rows=matrices, dtype=st.sampled_from(FLOATS), dim=st.sampled_from([-1, 0]), off=slacks)
-def test_surely_laws_is_never_wrong_and_rarely_silent(rows, dtype, dim, off):
+@pytest.mark.parametrize("times", [1, 30], ids=["few", "many"])
+def test_surely_laws_is_never_wrong_and_rarely_silent(times, rows, dtype, dim, off):
     slack = torch.finfo(dtype).eps ** 0.5
-    x = torch.tensor(rows, dtype=dtype).reshape(-1, 3)
+    x = torch.tensor(rows, dtype=dtype).reshape(-1, 3).repeat(*((times, 1)[:: dim or 1]))
     for y in (x, torch.softmax(x.nan_to_num(0, 9, -9), dim) * (1 + off * slack)):
         y = y.movedim(dim, -1)
         if are_rows(y) and surely_laws(y):
             assert accepts(require_probabilities, "y", y)
         total = y.sum(dim=-1)
-        if (y >= 0).all() and ((total - 1).abs() < 0.998 * slack).all():
+        if (y >= 0).all() and ((total - 1).abs() < 0.987 * slack).all():
             assert surely_laws(y)
 
 
 def test_a_good_law_is_read_and_never_written():
-    y = torch.softmax(torch.randn(4, 5), -1)
+    y = torch.softmax(torch.randn(40, 50), -1)
     with OnlySums():
         require_probabilities("y", y)
         require_finite("y", y)
