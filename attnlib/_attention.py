@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnlib._inputs import FLOATS, HALVES, eager, is_mask, surely_finite, tracked
+from attnlib._inputs import FLOATS, HALVES, eager, is_mask, raised, surely_finite, tracked
 
 __all__ = ["fused", "quick_attention", "read_twice"]
 
@@ -94,11 +94,25 @@ def fused(
     Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None, scale: float | None = None,
     causal: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Torch's kernel, with derivatives of any order."""
-    if eager(Q, K, V, mask) and tracked(Q, K, V):
-        O: Tensor = _Fused.apply(Q, K, V, mask, scale, causal)  # type: ignore[no-untyped-call] # noqa: E741
+    """Torch's kernel, with derivatives of any order, and in every transform."""
+    if not (torch.compiler.is_compiling() or eager(Q, K, V, mask)):
+        exact, kind = raised(Q, K, V)
+        Q, K, V = exact
+        O: Tensor = _weights(Q, K, mask, scale, causal) @ V  # noqa: E741
+        return O if kind is None else O.to(kind)
+    if not torch.compiler.is_compiling() and tracked(Q, K, V):
+        O = _Fused.apply(Q, K, V, mask, scale, causal)  # type: ignore[no-untyped-call] # noqa: E741
         return O
     return _kernel(Q, K, V, mask, scale, causal)
+
+
+def _weights(
+    Q: Tensor, K: Tensor, mask: Tensor | None, scale: float | None, causal: bool
+) -> Tensor:
+    S = (1 / math.sqrt(Q.shape[-1]) if scale is None else scale) * Q @ K.mT
+    if causal:
+        mask = torch.ones(S.shape[-2:], dtype=torch.bool, device=S.device).tril()
+    return torch.softmax(S if mask is None else torch.where(mask, S, -math.inf), dim=-1)
 
 
 def _kernel(
@@ -156,10 +170,7 @@ def _slopes(
     kind = Q.dtype
     Q, K, V, g = (x.to(torch.promote_types(kind, torch.float32)) for x in (Q, K, V, g))
     scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else scale
-    S = scale * (Q @ K.mT)
-    if causal:
-        mask = torch.ones(S.shape[-2:], dtype=torch.bool, device=S.device).tril()
-    A = torch.softmax(S if mask is None else torch.where(mask, S, -math.inf), dim=-1)
+    A = _weights(Q, K, mask, scale, causal)
     dA = g @ V.mT
     dS = scale * (A * (dA - (A * dA).sum(dim=-1, keepdim=True)))
     dQ, dK, dV = dS @ K, dS.mT @ Q, A.mT @ g

@@ -165,7 +165,7 @@ def raised(*tensors: Any) -> tuple[tuple[Any, ...], torch.dtype | None]:
 
 
 def _autocasts(x: Tensor) -> bool:
-    return torch.is_autocast_enabled(x.device.type)
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
 def autocast_off(*tensors: Any) -> AbstractContextManager[Any]:
