@@ -110,13 +110,13 @@ def surely_finite(x: Tensor) -> bool:
     return math.isfinite(x.detach().sum().item())
 
 
-def surely_laws(y: Tensor, dim: int = -1) -> bool:
+def surely_laws(y: Tensor, dim: int = -1, precision: torch.dtype | None = None) -> bool:
     """Whether ``require_probabilities`` accepts y, if ``require_rows`` does.
 
     Two passes that write nothing of the size of y.
     """
     # A little less than the check allows, which adds and compares numbers rounded to the dtype.
-    slack = 0.99 * _slack(y.dtype)
+    slack = 0.99 * _slack(precision or y.dtype)
     if y.numel() <= _FEW and dim in (-1, y.ndim - 1):
         return all(
             all(v >= 0 for v in row) and abs(sum(row) - 1) <= slack
@@ -323,19 +323,26 @@ def require_axis(name: str, x: Any, dim: Any) -> int:
     return dim
 
 
-def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
-    """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
+def require_probabilities(
+    name: str, y: Any, dim: int = -1, precision: torch.dtype | None = None
+) -> None:
+    """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype.
+
+    Weights that were computed in a lower precision are judged by that one, if it is named.
+    """
     require_rows(name, y, dim)
-    if values_may_be_read(y) and not surely_laws(y, dim):
+    if values_may_be_read(y) and not surely_laws(y, dim, precision):
         require_finite(name, y, dim=dim)
         refuse(name, y, y < 0, "a negative probability")
         total = y.sum(dim=dim)
-        off = (total - 1).abs() > _slack(y.dtype)
+        off = (total - 1).abs() > _slack(precision or y.dtype)
         if off.any():
             row = tuple(off.nonzero()[0].tolist())
             axis = "its last axis" if dim == -1 else f"axis {dim}"
+            near = (total - 1).abs().amax().item() <= _slack(torch.bfloat16)
+            hint = f", as in lower precision: renormalise, {name} / {name}.sum({dim}, keepdim=True)"
             raise ValueError(f"{name} must sum to 1 along {axis}; row {row} sums to "
-                             f"{total[row].item()}")  # fmt: skip
+                             f"{total[row].item()}{hint * near}")  # fmt: skip
 
 
 def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
