@@ -132,6 +132,17 @@ def test_values_that_no_query_may_see_are_looked_at(bad):
                 attention(*arguments, mask, need_weights=need_weights)
 
 
+@weights_or_not
+def test_a_score_of_minus_infinity_is_no_mask(need_weights):
+    """It leaves no NaN behind: neither where its key is masked, nor where a product overflowed."""
+    Q, K, V = torch.ones(1, 2), torch.tensor([[1.0, 1.0], [-inf, 1.0]]), torch.ones(2, 1)
+    with pytest.raises(ValueError, match=r"^K holds a value that is not finite: -inf"):
+        attention(Q, K, V, torch.tensor([[True, False]]), need_weights=need_weights)
+    K[1] = -3e38
+    with pytest.raises(ValueError, match=r"^scores holds a value that is not finite: -inf"):
+        attention(Q, K, V, scale=2, need_weights=need_weights)
+
+
 # -- without weights ---------------------------------------------------------------------------
 
 
@@ -173,6 +184,9 @@ def test_derivatives_of_any_order_of_the_fused_kernel(masked):
     assert torch.autograd.gradcheck(f, (Q, K, V), fast_mode=True)
     assert torch.autograd.gradgradcheck(f, (Q, K, V), fast_mode=True)
     assert torch.autograd.gradcheck(f, (Q, K, V), fast_mode=True, check_batched_grad=True)
+    value = f(Q, K, V).square().sum()
+    once = torch.autograd.grad(value, (Q, K, V), retain_graph=True)
+    close(torch.autograd.grad(value, (Q, K, V), create_graph=True), once)
     second = torch.func.jvp(lambda q: f(q, K.detach(), V.detach()), (Q.detach(),), (Q.detach(),))
     close(second, torch.func.jvp(
         lambda q: attention(q, K.detach(), V.detach(), mask, 0.7)[0], (Q.detach(),), (Q.detach(),)
