@@ -29,7 +29,7 @@ def quick_attention(
         return None
     if not (mask is None or _masks(mask, (*Q.shape[:-1], K.shape[-2]), batch)):
         return None
-    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else scale
+    scale = 1 / math.sqrt(Q.shape[-1]) if scale is None else float(scale)
     if need_weights:
         return _with_weights(Q, K, V, mask, scale) if Q.dtype in FLOATS else None
     return _without_weights(Q, K, V, mask, scale)
@@ -66,7 +66,9 @@ def read_twice(mask: Tensor, shape: tuple[int, ...], batch: tuple[int, ...]) -> 
     return mask.shape[1] == shape[-1] and mask.shape[0] > 1 and mask.shape[0] in batch
 
 
-def _with_weights(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None, scale: Any) -> Found | None:
+def _with_weights(
+    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None, scale: float
+) -> Found | None:
     S = (scale * Q) @ K.mT
     if not surely_finite(S):  # before the mask, which would hide a fault
         return None
