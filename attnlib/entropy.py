@@ -271,10 +271,11 @@ def _of_logits(
     d = z - top if mask is None else z.sub_(top)
     if few:
         p = d.exp()
-        p.div_(p.sum(dim=dim, keepdim=True))
+        total = p.sum(dim=dim, keepdim=True)
+        p.div_(total)
+    lead = total.reciprocal() if few else p.amax(dim=dim, keepdim=True)
     d.clamp_(min=torch.finfo(z.dtype).min).mul_(p)  # p·d, never 0·∞; a NaN stays one
     mean = d.sum(dim=dim, keepdim=True)
-    lead = p.amax(dim=dim, keepdim=True)
     if slope:
         d.addcmul_(p, mean, value=-1)
     log = lead.log()

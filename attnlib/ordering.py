@@ -80,10 +80,7 @@ def safe_gap(n: int, eps: float | int, variant: str) -> float:
     eps = require_epsilon("eps", eps, torch.float64)
     if require_choice("variant", variant, VARIANTS) == "once":
         return math.log1p((n - 1) * (eps / (1 + eps)))
-    # 𝒢(x) = ln x + (1 + x) ln(1 + 1/x): for large ε the difference of the logarithms is ln n.
-    if eps > 1:
-        return math.log(n) + _excess(min(n * eps, 1e300)) - _excess(eps)
-    return _g(n * eps) - _g(eps)
+    return _gap_twice(n, eps)
 
 
 def safe_eps(gap: float | int, n: int, variant: str) -> float:
@@ -116,7 +113,7 @@ def safe_eps(gap: float | int, n: int, variant: str) -> float:
         return math.expm1(gap) / (-n * math.expm1(gap - math.log(n)))
 
     def short(log_eps: float) -> float:
-        return safe_gap(n, math.exp(log_eps), "twice") - gap
+        return _gap_twice(n, math.exp(log_eps)) - gap
 
     # Beyond these ends ε, or the distance of Δ from ln n, is below what a float resolves. At
     # both the smaller ε is the honest answer.
@@ -234,6 +231,13 @@ def _integrand(x: Tensor, direction: Tensor, eps: float, variant: str) -> Tensor
     if variant == "once" and eps > 0:
         slope = slope + x / shifted
     return (direction * slope).sum(-1)
+
+
+def _gap_twice(n: int, eps: float) -> float:
+    # 𝒢(x) = ln x + (1 + x) ln(1 + 1/x): for large ε the difference of the logarithms is ln n.
+    if eps > 1:
+        return math.log(n) + _excess(min(n * eps, 1e300)) - _excess(eps)
+    return _g(n * eps) - _g(eps)
 
 
 def _excess(x: float) -> float:

@@ -670,14 +670,14 @@ def same_outcomes(row: Row, seeds: range) -> None:
 @rows("refusal")
 @pytest.mark.usefixtures("no_shape_checks")
 def test_quick_and_careful_agree_on_hostile_values(row):
-    same_outcomes(row, range(40))
+    same_outcomes(row, range(16))
 
 
 @rows("refusal")
 @pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.slow
 def test_quick_and_careful_agree_on_many_hostile_values(row):
-    same_outcomes(row, range(40, 500))
+    same_outcomes(row, range(16, 500))
 
 
 # -- axes ------------------------------------------------------------------------------------
