@@ -5,7 +5,7 @@ TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test test-all test-browser new notebooks lab lock clean help
+.PHONY: book check test test-all test-browser bench new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -51,6 +51,12 @@ test-all: .venv/.installed  ## everything that must be green, training included
 test-browser: .venv/.installed-browser  ## the site in a browser; needs Chromium, and says how to get it
 	@$(PY) .ci/check.py --browser
 	$(STEP) 'all green'
+
+# Memory that is handed back is new again at the next call, and to get it can cost more than a pass.
+bench: .venv/.installed  ## time the functions beside what people use instead; QUICK=1 for a look
+	$(STEP) 'timing, some minutes; do nothing else meanwhile'
+	@MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=8589934592 \
+	  KINETO_LOG_LEVEL=99 $(PY) .ci/bench.py
 
 new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
 	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }

@@ -11,6 +11,7 @@ last. Two steps at a time, since that is what most machines for tests have; each
 """
 
 import ast
+import json
 import os
 import shutil
 import signal
@@ -140,9 +141,13 @@ def public_names(module: Path) -> list[str]:
 # -- how they are run --------------------------------------------------------------------------
 
 
-def run(stages: list[list[Step]]) -> int:
-    """Run stage after stage; within one, two steps at a time. 1 at the first that fails."""
+def run(stages: list[list[Step]], record: Path | None = None) -> int:
+    """Run stage after stage; within one, two steps at a time. 1 at the first that fails.
+
+    How long each step took is recorded if all of them pass, for the page that `make bench` writes.
+    """
     running: list[Running] = []
+    seconds: dict[str, float] = {}
     try:
         for stage in stages:
             waiting = list(stage)
@@ -152,6 +157,7 @@ def run(stages: list[list[Step]]) -> int:
                 time.sleep(0.05)
                 for done in [r for r in running if r.process.poll() is not None]:
                     running.remove(done)
+                    seconds[done.step.name] = round(time.monotonic() - done.began, 1)
                     if not passed(done):
                         return 1
     finally:
@@ -159,6 +165,9 @@ def run(stages: list[list[Step]]) -> int:
             os.killpg(left.process.pid, signal.SIGTERM)
             left.process.wait()
             left.output.close()
+    if record:
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -200,5 +209,5 @@ if __name__ == "__main__":
     if argument == "--browser":
         sys.exit(run(in_a_browser()))
     if argument in ("--test", "--all"):
-        sys.exit(run(whole(dear=argument == "--all")))
+        sys.exit(run(whole(dear=argument == "--all"), record=ROOT / "_build/seconds.json"))
     sys.exit(run(one_topic(argument) if argument else quick()))

@@ -5,7 +5,7 @@ Shapes and dtypes are always checked. Values are read only in eager mode: readin
 
 What is called often looks at its result instead. A NaN, an infinity or a forgotten factor shows
 in what is computed anyway; only on suspicion are the arguments read again, by the checks, in
-their order and with their messages:
+their order and with their messages::
 
     if eager(x):  # the work may be done in place, and values may be read
         if are_rows(x):

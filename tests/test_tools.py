@@ -1,5 +1,6 @@
 """The scripts behind `make check`, `make new` and `make lock`, on copies of the tree."""
 
+import json
 import os
 import re
 import shutil
@@ -35,6 +36,16 @@ def test_steps_of_a_stage_pass_with_their_last_line(capsys):
     assert re.sub(r"\d+\.\d", "0.0", capsys.readouterr().out) == (
         "== step 0, 0.0 s\ntwo\n== step 0, 0.0 s\nthree\n"
     )
+
+
+def test_what_steps_took_is_recorded_if_all_pass(tmp_path):
+    record = tmp_path / "new" / "seconds.json"
+    assert check.run([shell_steps("sleep 0.2", "exit 3")], record) == 1
+    assert not record.exists()
+    assert check.run([shell_steps("sleep 0.2", "true")], record) == 0
+    took = json.loads(record.read_text())
+    assert list(took) == ["step 1", "step 0"]
+    assert took["step 0"] >= 0.2
 
 
 def test_the_first_failure_ends_the_rest_and_comes_last(tmp_path, capsys):
