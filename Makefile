@@ -5,7 +5,7 @@ TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test test-all test-browser bench new notebooks lab lock clean help
+.PHONY: book check test test-all test-browser bench proofs new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -57,6 +57,10 @@ bench: .venv/.installed  ## time the functions beside what people use instead; Q
 	$(STEP) 'timing, some minutes; do nothing else meanwhile'
 	@MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=8589934592 \
 	  KINETO_LOG_LEVEL=99 $(PY) .ci/bench.py
+
+# Rocq is no Python package: where it is missing, this says what to install. No .venv is needed.
+proofs:  ## check the machine-read proofs again, and store what they prove; needs Rocq
+	@$(PYTHON) .ci/proofs.py
 
 new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
 	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }

@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from warm import warm_kernels
+
 ROOT = Path(__file__).parents[1]
 SIDE_BY_SIDE = 2
 PYTEST = "python -m pytest -x --no-header --tb=short"
@@ -56,6 +58,8 @@ class Running(NamedTuple):
 CHAPTERS = "ruff check --select F notebooks/*.ipynb"
 STYLE = Step("style", f"ruff check && {CHAPTERS} && ruff format --check")
 TYPES = Step("types", "mypy")
+# Where there is no Rocq it says so, and holds what was stored against the sources.
+PROOFS = Step("proofs", "python .ci/proofs.py --test")
 
 
 def quick() -> list[list[Step]]:
@@ -96,15 +100,16 @@ def whole(dear: bool) -> list[list[Step]]:
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     site = f"{BUILD} && {PYTEST} tests/test_site.py"
     # The kernels check no shapes, so pytest need not load what does, and torch with it.
-    nbval = f"{PYTEST} -o addopts= --nbval --nbval-current-env"
+    nbval = f"{PYTEST} -o addopts= --nbval $KERNEL"
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
+    cells = [Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest]
     return [
         [STYLE],
         [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
         [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
-        [*slow, Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
+        [*slow, PROOFS, Step("site", site), *cells],
     ]
 
 
@@ -209,5 +214,7 @@ if __name__ == "__main__":
     if argument == "--browser":
         sys.exit(run(in_a_browser()))
     if argument in ("--test", "--all"):
-        sys.exit(run(whole(dear=argument == "--all"), record=ROOT / "_build/seconds.json"))
+        with warm_kernels() as os.environ["KERNEL"]:
+            seconds = ROOT / "_build/seconds.json"
+            sys.exit(run(whole(dear=argument == "--all"), record=seconds))
     sys.exit(run(one_topic(argument) if argument else quick()))
