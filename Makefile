@@ -44,7 +44,7 @@ test: .venv/.installed  ## all tests, the site and every chapter, but for what t
 	@$(PY) .ci/check.py --test
 	$(STEP) 'all green; what trains models is left to make test-all'
 
-test-all: .venv/.installed  ## everything that must be green, training included
+test-all: .venv/.installed-hf  ## everything that must be green, training included
 	@$(PY) .ci/check.py --all
 	$(STEP) 'all green'
 
@@ -116,6 +116,11 @@ help:  ## this list
 .venv/.installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(STEP) 'installing the package, the book and the tests (some minutes the first time)'
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.installed-hf: .venv/.installed
+	$(STEP) 'installing transformers, whose models are tried (180 MB)'
+	$(INSTALL) -e '.[hf]'
 	@touch $@
 
 .venv/.installed-browser: .venv/.installed
