@@ -459,7 +459,8 @@ def smoothed_cross_entropy(
     a finite loss unless that itself is beyond the dtype.
 
     Args:
-        logits, target: rows z of K finite logits, and the right class c of each row, int64.
+        logits, target: rows z of K finite logits, and the right class c of each row, int64. Of
+            float16 and bfloat16 the loss is float32: a sum of many needs the digits.
         smoothing: ε, from 0 to 1.
         convention: "K" or, for K ≥ 2, "K-1".
         ignore_index: the target of rows that do not count, as PyTorch has it for padding: their
@@ -471,6 +472,7 @@ def smoothed_cross_entropy(
     >>> smoothed_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), 0.1)  # ln 4, whatever ε is
     tensor([1.3863])
     """
+    (logits,), _ = raised(logits)
     require_finite("logits", logits)
     K = logits.shape[-1]
     ignored = None
