@@ -211,6 +211,16 @@ def test_an_old_anchor_of_a_part_that_moved_stands_on_the_link_to_it(old):
     assert pruning.find(id="comparing-heads").find_parent("section").find(id=old)
 
 
+@pytest.mark.parametrize("old", ["check-label-smoothing", "thm-tr-embedding", "equation-eq-tr-gap"])
+def test_an_old_anchor_of_training_stands_on_the_link_to_it(old):
+    """Training was a part of the chapter on the Transformer, and has one of its own."""
+    transformer, training = (pages()[site() / "notebooks" / f"{name}.html"]
+                             for name in ("transformer", "training"))  # fmt: skip
+    section = transformer.find(id=old).find_parent("section")
+    assert section.find("a", href="training.html")
+    assert training.find(id=old)
+
+
 def index_of_package():
     return pages()[site() / "book" / "api.html"].select_one("dl.module-index")
 
