@@ -23,20 +23,22 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["FLOATS", "are_rows", "eager", "is_mask", "refuse", "require_axis", "require_boolean",
-           "require_broadcast", "require_choice", "require_classes", "require_epsilon",
-           "require_finite", "require_flag", "require_integer", "require_key", "require_mask",
-           "require_probabilities", "require_real", "require_rows", "require_same",
-           "require_tokens", "surely_finite", "surely_laws", "tracked",
-           "values_may_be_read"]  # fmt: skip
+__all__ = ["FLOATS", "HALVES", "are_rows", "autocast_off", "eager", "in_float32", "is_mask",
+           "raised", "refuse", "require_axis", "require_boolean", "require_broadcast",
+           "require_choice", "require_classes", "require_epsilon", "require_finite", "require_flag",
+           "require_integer", "require_key", "require_mask", "require_probabilities",
+           "require_real", "require_rows", "require_same", "require_tokens", "rounded",
+           "surely_finite", "surely_laws", "tracked", "values_may_be_read"]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64)
 # Up to so many entries Python adds faster than torch begins to.
@@ -108,13 +110,13 @@ def surely_finite(x: Tensor) -> bool:
     return math.isfinite(x.detach().sum().item())
 
 
-def surely_laws(y: Tensor, dim: int = -1) -> bool:
+def surely_laws(y: Tensor, dim: int = -1, precision: torch.dtype | None = None) -> bool:
     """Whether ``require_probabilities`` accepts y, if ``require_rows`` does.
 
     Two passes that write nothing of the size of y.
     """
     # A little less than the check allows, which adds and compares numbers rounded to the dtype.
-    slack = 0.99 * _slack(y.dtype)
+    slack = 0.99 * _slack(precision or y.dtype)
     if y.numel() <= _FEW and dim in (-1, y.ndim - 1):
         return all(
             all(v >= 0 for v in row) and abs(sum(row) - 1) <= slack
@@ -137,6 +139,66 @@ def _slack(dtype: torch.dtype) -> float:
     """
     slack: float = torch.finfo(dtype).eps ** 0.5
     return slack
+
+
+# -- lower precision -------------------------------------------------------------------------
+
+HALVES = (torch.float16, torch.bfloat16)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def raised(*tensors: Any) -> tuple[tuple[Any, ...], torch.dtype | None]:
+    """float16 and bfloat16 as float32, and the dtype that results are to have if any was.
+
+    Nothing is raised where dtypes differ, which is then refused. Under autocast they may differ:
+    nobody chose them.
+    """
+    lower = [x.dtype for x in tensors if isinstance(x, Tensor) and x.dtype in HALVES]
+    if not lower:
+        return tensors, None
+    floats = [x for x in tensors if isinstance(x, Tensor) and x.is_floating_point()]
+    if any(x.dtype != lower[0] for x in floats) and not _autocasts(floats[0]):
+        return tensors, None
+    up = (x.float() if isinstance(x, Tensor) and x.dtype in HALVES else x for x in tensors)
+    return tuple(up), lower[0]
+
+
+def _autocasts(x: Tensor) -> bool:
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
+
+
+def autocast_off(*tensors: Any) -> AbstractContextManager[Any]:
+    """Where products of float32 are float32; the first tensor says on which device."""
+    x = next((x for x in tensors if isinstance(x, Tensor)), None)
+    if x is None or not _autocasts(x):
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def in_float32(f: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A function of tensors that takes float16 and bfloat16 too: computed in float32, with
+    results in kind. Under autocast it computes in the dtype it is given, or in float32."""
+
+    @wraps(f)
+    def of_any_precision(*args: _P.args, **keywords: _P.kwargs) -> _R:
+        values, kind = raised(*args, *keywords.values())
+        with autocast_off(*values):
+            if kind is None:
+                return f(*args, **keywords)
+            of_names = dict(zip(keywords, values[len(args) :], strict=True))
+            result: _R = rounded(f(*values[: len(args)], **of_names), kind)
+            return result
+
+    return of_any_precision
+
+
+def rounded(result: Any, kind: torch.dtype) -> Any:
+    """float32 results in a lower precision, also those in a tuple."""
+    if isinstance(result, tuple):
+        return tuple(rounded(x, kind) for x in result)
+    lower = isinstance(result, Tensor) and result.dtype == torch.float32
+    return result.to(kind) if lower else result
 
 
 # -- the checks ------------------------------------------------------------------------------
@@ -261,19 +323,26 @@ def require_axis(name: str, x: Any, dim: Any) -> int:
     return dim
 
 
-def require_probabilities(name: str, y: Any, dim: int = -1) -> None:
-    """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype."""
+def require_probabilities(
+    name: str, y: Any, dim: int = -1, precision: torch.dtype | None = None
+) -> None:
+    """Probabilities along an axis: non-negative, ``|Σy − 1| ≤ √eps`` of the dtype.
+
+    Weights that were computed in a lower precision are judged by that one, if it is named.
+    """
     require_rows(name, y, dim)
-    if values_may_be_read(y) and not surely_laws(y, dim):
+    if values_may_be_read(y) and not surely_laws(y, dim, precision):
         require_finite(name, y, dim=dim)
         refuse(name, y, y < 0, "a negative probability")
         total = y.sum(dim=dim)
-        off = (total - 1).abs() > _slack(y.dtype)
+        off = (total - 1).abs() > _slack(precision or y.dtype)
         if off.any():
             row = tuple(off.nonzero()[0].tolist())
             axis = "its last axis" if dim == -1 else f"axis {dim}"
+            near = (total - 1).abs().amax().item() <= _slack(torch.bfloat16)
+            hint = f", as in lower precision: renormalise, {name} / {name}.sum({dim}, keepdim=True)"
             raise ValueError(f"{name} must sum to 1 along {axis}; row {row} sums to "
-                             f"{total[row].item()}")  # fmt: skip
+                             f"{total[row].item()}{hint * near}")  # fmt: skip
 
 
 def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnlib._inputs import require_finite, require_integer, require_same
+from attnlib._inputs import in_float32, require_finite, require_integer, require_same
 from attnlib._shapes import Float
 
 __all__ = ["bilinear_gradient", "low_rank_factors", "projection_gradients", "unidentifiable"]
 
 
+@in_float32
 def bilinear_gradient(
     X: Float[Tensor, "*b n d_model"],
     dS: Float[Tensor, "*b n m"],
@@ -64,6 +65,7 @@ def bilinear_gradient(
     return G
 
 
+@in_float32
 def projection_gradients(
     G: Float[Tensor, "*b d_model d_model"],
     W_Q: Float[Tensor, "*b d_model d_k"],
@@ -138,6 +140,7 @@ def unidentifiable(
     return _complement(W_Q.detach()), _complement(W_K.detach())
 
 
+@in_float32
 def low_rank_factors(
     W_Q: Float[Tensor, "*b d_model d_k"], W_K: Float[Tensor, "*b d_model d_k"], rank: int
 ) -> tuple[Float[Tensor, "*b d_model r"], Float[Tensor, "*b d_model r"]]:

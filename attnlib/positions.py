@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor
 
 from attnlib._inputs import (
+    FLOATS,
+    are_rows,
+    eager,
+    raised,
     refuse,
     require_finite,
     require_integer,
     require_real,
+    surely_finite,
     values_may_be_read,
 )
+from attnlib._shapes import Float, Real
 
 __all__ = ["frequencies", "rotary", "shift_rotation", "sinusoids"]
 
@@ -118,7 +123,10 @@ def shift_rotation(k: int, d: int, base: float | int = 10000.0) -> Float[Tensor,
 
 
 def rotary(
-    x: Float[Tensor, "*b n d"], positions: Real[Tensor, " n"], base: float | int = 10000.0
+    x: Float[Tensor, "*b n d"],
+    positions: Real[Tensor, "*#b n"],
+    base: float | int = 10000.0,
+    turned: int | None = None,
 ) -> Float[Tensor, "*b n d"]:
     r"""Queries or keys, each turned by the angles of its position.
 
@@ -132,45 +140,111 @@ def rotary(
     are neighbours; code that pairs i with i + d/2 needs permuted weights.
 
     Args:
-        x: rows of queries or keys, float32 or float64, d even. Where d is odd, turn the others
-            and leave one coordinate as it is: offsets are still all that scores see.
-        positions: one for each of the n rows; integers, float32 or float64, at most 2⁵³ in
-            modulus. Not half precision: bfloat16 has no 257.
+        x: rows of queries or keys, float32 or float64. float16 and bfloat16 are turned in float32
+            and rounded once.
+        positions: one for each of the n rows, [n]; or as many axes as x but for the last, of its
+            lengths or 1: [batch, 1, n] for positions of each example. Integers, float32 or
+            float64, at most 2⁵³ in modulus. Not half precision: bfloat16 has no 257.
         base: a finite number above 1.
+        turned: how many coordinates turn, the first ones; even, by default all d. The others stay
+            as they are, and offsets are still all that scores see.
 
     Returns:
         As x, in shape and dtype. The angles are float64 whatever the dtype of x.
 
     Raises:
-        ValueError: x is not finite, not a float tensor, or has an odd last axis; positions do
-            not match its rows or hold something else; base is not a finite number above 1.
+        ValueError: x is not finite, not a float tensor, or has an odd last axis although all of
+            it turns; positions do not match its rows or hold something else; base is not a finite
+            number above 1; turned is not even, or beyond d.
 
     Source: Su et al. (2024).
 
     >>> rotary(torch.tensor([[3.0, 4.0]]), torch.tensor([0]))
     tensor([[3., 4.]])
     """
+    (exact,), kind = raised(x)
+    y = _quick(exact, positions, base, turned) if eager(x, positions) else None
+    if y is None:
+        y = _rotary(exact, positions, base, turned)
+    return y if kind is None else y.to(kind)
+
+
+def _rotary(x: Tensor, positions: Tensor, base: float | int, turned: int | None) -> Tensor:
+    """The same with a look at every argument, in turn."""
     require_finite("x", x)
-    if x.ndim < 2 or x.shape[-1] % 2:
+    if x.ndim < 2 or (turned is None and x.shape[-1] % 2):
         raise ValueError(f"x must have rows of an even number of entries, got {tuple(x.shape)}")
-    _require_positions(positions, n=x.shape[-2])
-    angle = positions.double()[:, None] * frequencies(x.shape[-1], base).to(positions.device)
+    d = x.shape[-1] if turned is None else require_integer("turned", turned, 2, x.shape[-1])
+    if d % 2:
+        raise ValueError(f"turned must be even, a pair for each frequency; got {d}")
+    _require_positions(positions, x.shape[:-1])
+    angle = _angles(positions, d, base)
     c, s = angle.cos().to(x), angle.sin().to(x)
-    u, v = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([u * c - v * s, u * s + v * c], dim=-1).flatten(-2)
+    u, v = x[..., :d].unflatten(-1, (-1, 2)).unbind(-1)
+    y = torch.stack([u * c - v * s, u * s + v * c], dim=-1).flatten(-2)
+    return torch.cat([y, x[..., d:]], dim=-1) if d < x.shape[-1] else y
 
 
-def _require_positions(positions: Any, n: int) -> None:
-    """n positions: integers, float32 or float64, finite and at most 2⁵³ in modulus."""
+def _angles(positions: Tensor, d: int, base: float | int) -> Tensor:
+    return positions.double()[..., None] * frequencies(d, base).to(positions.device)
+
+
+def _quick(x: Any, positions: Any, base: Any, turned: Any) -> Tensor | None:
+    """A complex product, or None where something could be wrong: a rotation loses no NaN."""
+    if not (are_rows(x) and x.ndim > 1 and isinstance(positions, Tensor)):
+        return None
+    d = x.shape[-1] if turned is None else turned
+    if type(d) is not int or d % 2 or not 0 < d <= x.shape[-1]:
+        return None
+    if type(base) not in (int, float) or positions.requires_grad:
+        return None
+    table = _table(x, positions, d, base)
+    pairs = x[..., :d].unflatten(-1, (-1, 2))
+    if pairs.stride(-1) != 1 or any(s % 2 for s in (*pairs.stride()[:-1], pairs.storage_offset())):
+        pairs = pairs.clone(memory_format=torch.contiguous_format)  # numbers must begin at evens
+    y = torch.view_as_real(torch.view_as_complex(pairs) * table).flatten(-2)
+    if d < x.shape[-1]:
+        y = torch.cat([y, x[..., d:]], dim=-1)
+    return y if surely_finite(y) else None
+
+
+# The last few positions and their tables: a model asks for the same in every layer and step.
+_tables: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
+_MOST_TABLES, _MOST_NUMBERS = 8, 2**18
+
+
+def _table(x: Tensor, positions: Tensor, d: int, base: float | int) -> Tensor:
+    """cos + i sin of the angles, in the precision of x; new positions are checked, after x."""
+    key = (d, base, x.dtype, x.shape[:-1], positions.dtype, positions.shape, positions.device)
+    known = _tables.get(key)
+    if known is not None and torch.equal(known[0], positions):
+        return known[1]
+    require_finite("x", x)
+    _require_positions(positions, x.shape[:-1])
+    # What is kept must serve outside of inference mode too.
+    with torch.inference_mode(False), torch.no_grad():
+        angle = _angles(positions, d, base)
+        table = torch.complex(angle.cos().to(x), angle.sin().to(x))
+        if len(_tables) >= _MOST_TABLES:
+            _tables.clear()
+        if table.numel() <= _MOST_NUMBERS:
+            _tables[key] = positions.clone(), table
+    return table
+
+
+def _require_positions(positions: Any, rows: tuple[int, ...]) -> None:
+    """Positions of rows: integers, float32 or float64, finite and at most 2⁵³ in modulus."""
     if not isinstance(positions, Tensor):
         raise ValueError(f"positions must be a torch tensor, got {type(positions).__name__}")
     dtype = positions.dtype
     whole = not (dtype.is_floating_point or dtype.is_complex or dtype == torch.bool)
-    if not whole and dtype not in (torch.float32, torch.float64):
+    if not whole and dtype not in FLOATS:
         raise ValueError(f"positions must hold integers, float32 or float64, got {dtype}")
-    if positions.shape != (n,):
-        raise ValueError(f"positions must have shape {(n,)}, one for each row, got "
-                         f"{tuple(positions.shape)}")  # fmt: skip
+    shape, n = tuple(positions.shape), rows[-1]
+    fit = len(shape) == len(rows) and all(a in (1, b) for a, b in zip(shape, rows, strict=True))
+    if shape != (n,) and not (fit and shape[-1] == n):
+        each = f", or axes that fit all of {tuple(rows)}" * (len(rows) > 1)
+        raise ValueError(f"positions must have shape {(n,)}, one for each row{each}; got {shape}")
     if values_may_be_read(positions):
         refuse("positions", positions, ~positions.isfinite(), "a value that is not finite")
         beyond = positions.double().abs() > _EXACT

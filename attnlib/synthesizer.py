@@ -7,7 +7,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attnlib._inputs import require_choice, require_finite, require_flag, require_integer
+from attnlib._inputs import (
+    refuse,
+    require_choice,
+    require_finite,
+    require_flag,
+    require_integer,
+    surely_finite,
+    values_may_be_read,
+)
 from attnlib._shapes import Float
 
 __all__ = ["SynthesizerAttention", "tile_factors"]
@@ -83,8 +91,8 @@ class SynthesizerAttention(nn.Module):
 
     Raises:
         ValueError: an argument is out of range, d_model is no multiple of n_heads; when called,
-            x is not finite or not [batch, n, d_model] with 1 ≤ n ≤ block_size, or its dtype is
-            not that of the parameters.
+            x is not finite or not [batch, n, d_model] with 1 ≤ n ≤ block_size, its dtype is not
+            that of the parameters, or a product overflows.
 
     Equal rows of scores average the values; here all parameters are 0 but V = W_O = I:
 
@@ -176,8 +184,12 @@ class SynthesizerAttention(nn.Module):
             future = torch.ones(n, n, dtype=torch.bool, device=S.device).triu(1)
             S = S.masked_fill(future, -math.inf)
         A = torch.softmax(S, dim=-1)
-        Y = A @ self._heads(x @ self.V)
-        return Y.transpose(1, 2).flatten(-2) @ self.W_O + self.b_O, A if need_weights else None
+        V = self._heads(x @ self.V)
+        O = (A @ V).transpose(1, 2).flatten(-2) @ self.W_O + self.b_O  # noqa: E741
+        if values_may_be_read(O) and not surely_finite(O):  # x is finite: something overflowed
+            for name, t in (("scores", self.scores(x)), ("x @ V", V), ("the output", O)):
+                refuse(name, t, ~t.isfinite(), "a value that is not finite")
+        return O, A if need_weights else None
 
 
 def _uniform(*shape: int) -> nn.Parameter:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.special import expit
 from torch import Tensor
 
-from attnlib._inputs import require_finite, require_integer, require_real, require_same
+from attnlib._inputs import in_float32, require_finite, require_integer, require_real, require_same
 
 __all__ = [
     "attention_weights",
@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 
+@in_float32
 def attention_weights(
     K: Float[Tensor, "*b m d_k"], q: Float[Tensor, "*b d_k"]
 ) -> Float[Tensor, "*b m"]:
@@ -85,6 +86,7 @@ def averaging_condition(
     return residual
 
 
+@in_float32
 def weight_gap(
     K: Float[Tensor, "*b m d_k"],
     q_1: Float[Tensor, "*b d_k"],

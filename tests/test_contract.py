@@ -48,6 +48,7 @@ from attnlib.transformer import (
     MultiHeadAttention,
     TransformerLayer,
     attention,
+    padding_mask,
     smoothed_cross_entropy,
 )
 from attnlib.two_heads import attention_weights, averaging_condition, weight_gap
@@ -113,6 +114,9 @@ fraction = Kind(
     lambda *b: 0.1 + 0.8 * torch.rand(b).double(), lambda x: spoilt(x, nan, inf, -0.1, 1.1)
 )
 whole_dtypes = (torch.float64, torch.int32, torch.bool)
+length = Kind(
+    lambda *b: in_turn(*b) + 1, lambda x: spoilt(x, 0, SIZES["n"] + 1), whole_dtypes, free=None
+)
 label = Kind(in_turn, lambda x: spoilt(x, -1, SIZES["K"]), whole_dtypes, free=None)
 mask = Kind(some_true, lambda x: iter(()), (torch.float32, torch.uint8, torch.int64), free=None)
 position = Kind(
@@ -131,6 +135,7 @@ POSITIVE = (*NO_NUMBERS, 0, -0.0, -1)
 # As float32 the last ones are 0 or infinite.
 IN_FLOAT32 = (*POSITIVE, 1e-50, 7e-46, 3.5e38, 1e300)
 SIZE = (*NO_INTEGERS, 0, -2)
+OPTIONAL = (type(None), Tensor)  # a scale may be left out, or be learnt
 INDEX = (*NO_INTEGERS, -1, SIZES["m"])
 
 
@@ -152,6 +157,8 @@ class Row:
     shown: Callable[[Any], Any] = lambda result: result  # what of a result is determined
     without: dict[str, str] = field(default_factory=dict)  # part → why it does not apply
     case: str = ""  # tells the rows of one function apart
+    halves: bool = False  # float16 and bfloat16 are taken, and returned in kind
+    is_loss: bool = False  # but for a loss, which is float32
 
     @property
     def name(self) -> str:
@@ -256,7 +263,7 @@ HEADS = LAYER | {
     "process_heads": (turned_heads, (3, "rotary", torch.ones(2))),
 }
 VALUES = "its entries decide on the shape or the work, so they must be read"
-FUSED = {"refusal": "torch's kernel looks at no value", "nan": "torch's kernel names no dtype"}
+FUSED = {"refusal": "torch's kernel looks at no value"}
 SOLVER = {"nan": "the solver itself refuses NaN"}
 GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
 
@@ -306,9 +313,14 @@ ROWS = {
                 "heavy": (None, (*(x for x in NO_INTEGERS if x is not None), -1, SIZES["m"])),
             },
         ),
-        Row(attention_weights, {"K": real, "q": real}),
+        Row(attention_weights, {"K": real, "q": real}, halves=True),
         Row(averaging_condition, dict.fromkeys(["k_a", "k_b", "q_1", "q_2"], real)),
-        Row(weight_gap, {"K": real, "q_1": real, "q_2": real}, {"a": (0, INDEX), "b": (2, INDEX)}),
+        Row(
+            weight_gap,
+            {"K": real, "q_1": real, "q_2": real},
+            {"a": (0, INDEX), "b": (2, INDEX)},
+            halves=True,
+        ),
         Row(tile_factors, {"P": real, "R": real}, {"n": (5, (*SIZE, 7))}),
         *[
             Row(
@@ -327,8 +339,14 @@ ROWS = {
             )
             for kind in ("dense", "random", "factorized")
         ],
-        Row(bilinear_gradient, {"X": real, "dS": real, "X2": real}, {"d_k": (4, SIZE)}, ("X2",)),
-        Row(projection_gradients, {"G": real, "W_Q": real, "W_K": real}),
+        Row(
+            bilinear_gradient,
+            {"X": real, "dS": real, "X2": real},
+            {"d_k": (4, SIZE)},
+            ("X2",),
+            halves=True,
+        ),
+        Row(projection_gradients, {"G": real, "W_Q": real, "W_K": real}, halves=True),
         Row(
             unidentifiable,
             {"W_Q": real, "W_K": real},
@@ -341,19 +359,38 @@ ROWS = {
             {"rank": (2, (*SIZE, 4))},
             shown=lambda factors: factors[0] @ factors[1].mT,  # signs are free
             without=SOLVER,
+            halves=True,
         ),
-        Row(
-            rotary,
-            {"x": real, "positions": position},
-            {"base": (100, (*POSITIVE, 0.5, 1))},
-            may_be_empty=("n",),
-        ),
-        Row(
-            attention,
-            {"Q": real, "K": real, "V": real, "mask": mask},
-            {"scale": (0.7, tuple(x for x in POSITIVE if x is not None))},
-            ("mask",),
-        ),
+        *[
+            Row(
+                rotary,
+                {"x": real, "positions": position},
+                {"base": (100, (*POSITIVE, 0.5, 1)), "turned": turned},
+                shared=shared,
+                may_be_empty=("n",),
+                case=case,
+                halves=True,
+            )
+            for case, shared, turned in (
+                ("", ("positions",), (None, (1, 3, *SIZE[:5], 0, -2, 7))),
+                ("each-in-part", (), (4, (1, 3, 0, -2, 7))),
+            )
+        ],
+        *[
+            Row(
+                attention,
+                {"Q": real, "K": real, "V": real, "mask": mask},
+                {
+                    "scale": (0.7, tuple(x for x in POSITIVE if not isinstance(x, OPTIONAL))),
+                    "need_weights": (need_weights, FLAG),
+                },
+                ("mask",),
+                shown=with_weights if need_weights else without_weights,
+                case=case,
+                halves=True,
+            )
+            for case, need_weights in (("", True), ("fused", False))
+        ],
         Row(
             MultiHeadAttention,
             {"x": real, "memory": real, "mask": mask},
@@ -361,6 +398,7 @@ ROWS = {
             ("memory", "mask"),
             shared=("mask",),
             also_called={"memory": "mask"},
+            halves=True,
         ),
         *[
             Row(
@@ -371,6 +409,7 @@ ROWS = {
                 shown=with_weights if need_weights else without_weights,
                 case=case,
                 without=without,
+                halves=True,
             )
             for case, need_weights, without in (
                 ("causal", True, {}),
@@ -385,13 +424,17 @@ ROWS = {
             shared=("mask", "memory_mask"),
             also_called={"memory": "memory_mask"},
         ),
+        Row(padding_mask, {"lengths": length}, {"n": (SIZES["n"], SIZE)}),
         Row(
             smoothed_cross_entropy,
             {"logits": real, "target": label},
             {
                 "smoothing": (0.1, (*NO_NUMBERS, -0.1, 1.1)),
                 "convention": ("K-1", ("k", "", None, 1)),
+                "ignore_index": (3, tuple(x for x in NO_INTEGERS if x is not None)),
             },
+            halves=True,
+            is_loss=True,
         ),
     ]
 }
@@ -502,7 +545,9 @@ def test_bad_tensors_are_named(row):
     for name, kind in row.tensors.items():
         x = good[name]
         bad = [[0.5, 0.5], "x", *([] if name in row.optional else [None])]
-        bad += [x.to(dtype) for dtype in kind.refused_dtypes]
+        alone = row.halves and sum(kind.is_float for kind in row.tensors.values()) == 1
+        alone = alone and not isinstance(row.f, type)  # else it differs from the others in dtype
+        bad += [x.to(t) for t in kind.refused_dtypes if not (alone and t in HALVES)]
         if kind is not mask:  # masks broadcast
             bad += without_axes(row, name, x)
         pattern = rf"^(dim must be an axis of )?{row.named(name)}"
@@ -738,6 +783,38 @@ def test_first_and_second_derivatives(row):
     z = [t.detach().requires_grad_() for t in z]
     assert torch.autograd.gradcheck(through, z, fast_mode=True)
     assert torch.autograd.gradgradcheck(through, z, fast_mode=True)
+
+
+# -- lower precision -------------------------------------------------------------------------
+
+HALVES = (torch.half, torch.bfloat16)
+
+
+@pytest.mark.parametrize("half", HALVES, ids=["float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=name) for name, row in ROWS.items() if row.halves]
+)
+def test_lower_precision_is_returned_in_kind(row, half):
+    x = row.draw(*(row.batches[-1] and (2,)))
+    lower = [t.to(half) if row.tensors[name].is_float else t for name, t in x.items()]
+    exact = [t.float() if t.dtype == half else t for t in lower]
+    few = (16 if isinstance(row.f, type) else 1) * torch.finfo(half).eps
+    for out, wanted in zip(tree_leaves(row.bind(half)(*lower)),
+                           tree_leaves(row.bind(torch.float32)(*exact)), strict=True):  # fmt: skip
+        assert out.dtype == (torch.float32 if row.is_loss else half)
+        close(out.float(), wanted, rtol=few, atol=few * wanted.abs().max().item())
+
+
+@rows("autocast")
+def test_under_autocast_nothing_complains_of_a_dtype_that_nobody_passed(row):
+    x = [lowered(t) for t in row.draw(*(row.batches[-1] and (2,))).values()]
+    wanted = tree_leaves(row.bind(torch.float32)(*x))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = tree_leaves(row.bind(torch.float32)(*x))
+    few = 16 * torch.finfo(torch.bfloat16).eps
+    for out, other in zip(found, wanted, strict=True):
+        out, other = out.float(), other.float()
+        close(out, other, rtol=few, atol=few * max(1, other.abs().max().item()))
 
 
 @rows("vmap")

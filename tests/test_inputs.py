@@ -19,8 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attnlib._inputs import (
     FLOATS,
+    HALVES,
     are_rows,
     eager,
+    in_float32,
+    raised,
     require_axis,
     require_broadcast,
     require_choice,
@@ -35,6 +38,7 @@ from attnlib._inputs import (
     require_rows,
     require_same,
     require_tokens,
+    rounded,
     surely_finite,
     surely_laws,
     tracked,
@@ -363,6 +367,57 @@ def test_sums_may_be_off_by_half_the_digits(sign, dtype):
     y = torch.tensor([0.5, 0.5 + sign * 1.1 * slack], dtype=dtype)
     with pytest.raises(ValueError, match=r"^y must sum to 1"):
         require_probabilities("y", y)
+
+
+@pytest.mark.parametrize("lower", HALVES, ids=["float16", "bfloat16"])
+def test_probabilities_of_lower_precision(lower):
+    """Rounded to bfloat16, 1000 equal weights sum to 0.99945; the caller may say why."""
+    y = torch.full((1000,), 0.001).to(lower).float()
+    total = y.sum().item()
+    refused(f"y must sum to 1 along its last axis; row () sums to {total}, as in lower precision: "
+            "renormalise, y / y.sum(-1, keepdim=True)", require_probabilities, "y", y)  # fmt: skip
+    require_probabilities("y", y, precision=lower)
+    require_probabilities("y", y / y.sum(-1, keepdim=True))
+    off = torch.finfo(lower).eps ** 0.5
+    require_probabilities("y", torch.tensor([0.5, 0.5 + 0.9 * off]), precision=lower)
+    for far in (1.1 * off, 0.5):
+        with pytest.raises(ValueError, match=r"^y must sum to 1") as error:
+            require_probabilities("y", torch.tensor([0.5, 0.5 + far]), precision=lower)
+    assert "renormalise" not in str(error.value), "that is no rounding"
+
+
+def test_raised_and_rounded():
+    x, half = torch.ones(2), torch.ones(2).half()
+    assert raised(x, None, 3) == ((x, None, 3), None)
+    (a, b, n), kind = raised(half, half, 3)
+    assert (a.dtype, b.dtype, n, kind) == (torch.float32, torch.float32, 3, torch.float16)
+    assert raised(half, x)[1] is None, "refused afterwards"
+    assert raised(half, half.bfloat16())[1] is None
+    assert raised(half, torch.arange(2))[1] == torch.float16
+    with torch.autocast("cpu", torch.bfloat16):
+        (a, b), kind = raised(x, half)
+        assert (a.dtype, b.dtype, kind) == (torch.float32, torch.float32, torch.float16)
+    mixed = rounded((x, (x.double(), torch.arange(2), None)), torch.float16)
+    assert [t.dtype for t in (mixed[0], *mixed[1][:2])] == [torch.half, torch.double, torch.int64]
+
+
+def test_in_float32():
+    @in_float32
+    def f(x, y=None, *, k=1.0):
+        assert x.dtype in (torch.float32, torch.float64)
+        assert not torch.is_autocast_enabled("cpu")
+        return x @ x * k, x if y is None else y
+
+    x = torch.tensor([0.1, 0.3])
+    for kind in HALVES:
+        value, y = f(x.to(kind), k=3.0, y=x.to(kind))
+        exact = x.to(kind).float()
+        assert torch.equal(value, (exact @ exact * 3).to(kind))
+        assert y.dtype == kind
+    with torch.autocast("cpu", torch.bfloat16):
+        assert f(x)[0].dtype == torch.float32
+    assert f(x.double())[0].dtype == torch.float64
+    assert f.__name__ == "f"
 
 
 # -- masks -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from helpers import DTYPES, close, dtypes, each_once, eps, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnlib.positions import frequencies, rotary, shift_rotation, sinusoids
+from attnlib.positions import _tables, frequencies, rotary, shift_rotation, sinusoids
 
 inf, nan = math.inf, math.nan
 
@@ -254,6 +254,84 @@ def test_the_gradient_is_turned_back(double):
     assert torch.autograd.gradcheck(lambda x: rotary(x, positions), x)
     angles = torch.rand(5, requires_grad=True)
     assert torch.autograd.gradcheck(lambda a: rotary(x.detach(), a), angles)
+
+
+# -- positions of each example, rotations in part, tables that are kept ----------------------
+
+
+@dtypes
+def test_positions_of_each_example(dtype):
+    x = torch.randn(3, 2, 5, 6, dtype=dtype)
+    positions = torch.randint(-50, 50, (3, 1, 5))
+    y = rotary(x, positions)
+    for i in range(3):
+        close(y[i], rotary(x[i], positions[i, 0]), atol=8 * eps(x.dtype), rtol=0)
+    every = torch.randint(0, 9, (3, 2, 5)).double()
+    for i in range(3):
+        for j in range(2):
+            close(
+                rotary(x, every)[i, j], rotary(x[i, j], every[i, j]), atol=8 * eps(x.dtype), rtol=0
+            )
+    per_head = every[:1].requires_grad_()  # learnt, one for each head
+    close(rotary(x, per_head)[2, 1], rotary(x[2, 1], every[0, 1]), atol=4 * eps(dtype), rtol=1e-6)
+
+
+@dtypes
+@pytest.mark.parametrize(("d", "turned"), [(6, 4), (7, 6), (5, 2), (6, 6)])
+def test_the_coordinates_beyond_those_turned_stay(d, turned, dtype):
+    x, positions = torch.randn(2, 4, d, dtype=dtype), torch.tensor([0, 3, 1, 70])
+    y = rotary(x, positions, turned=turned)
+    assert torch.equal(y[..., turned:], x[..., turned:])
+    alone = rotary(x[..., :turned].contiguous(), positions)
+    close(y[..., :turned], alone, atol=8 * eps(x.dtype), rtol=0)
+    assert not torch.equal(y, x)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("shape", [(3, 5), (2, 5), (3, 2, 1), (3, 2, 4), (2, 2, 5), (1, 3, 2, 5)])
+def test_positions_that_fit_no_rows(shape):
+    """Not even [batch, n], which could be [heads, n]."""
+    words = [str(shape), "(5,)", "(3, 2, 5)"]
+    refused("positions", words, lambda: rotary(torch.ones(3, 2, 5, 6), torch.ones(shape)))
+
+
+@pytest.mark.parametrize("turned", [1, 3])
+def test_an_odd_part_is_refused(turned):
+    refused("turned", [str(turned)], lambda: rotary(
+        torch.ones(2, 5), torch.arange(2), turned=turned))  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["heads", "odd-offset", "apart", "transposed"])
+def test_entries_anywhere_in_memory(layout):
+    """A pair is one complex number only where it begins at an even place."""
+    x = {
+        "heads": lambda: torch.randn(2, 5, 3, 6).transpose(1, 2),
+        "odd-offset": lambda: torch.randn(61)[1:].view(2, 5, 6),
+        "apart": lambda: torch.randn(2, 5, 7)[..., 1:],
+        "transposed": lambda: torch.randn(2, 6, 5).mT,
+    }[layout]()
+    apart = x.clone(memory_format=torch.contiguous_format)
+    close(rotary(x, torch.arange(5)), rotary(apart, torch.arange(5)), atol=8 * eps(x.dtype), rtol=0)
+
+
+def test_tables_that_are_kept():
+    """Changed positions, other bases and dtypes, and inference mode do not meet the wrong one."""
+    x, positions = torch.randn(4, 6, requires_grad=True), torch.arange(4)
+    with torch.inference_mode():
+        first = rotary(x, positions.clone())
+    y = rotary(x, positions)
+    assert torch.equal(y, first)
+    y.sum().backward()  # a table of inference mode could not be saved for it
+    positions[1] = 7
+    assert not torch.equal(rotary(x, positions), y)
+    assert torch.equal(rotary(x, torch.arange(4)), y)
+    assert not torch.equal(rotary(x, torch.arange(4), base=5), y)
+    close(rotary(x.double(), torch.arange(4)).float(), y)
+    for n in range(1, 12):  # more than are kept
+        rotary(torch.ones(n, 2), torch.arange(n))
+    assert len(_tables) <= 8
+    with pytest.raises(ValueError, match=r"^positions holds a value beyond"):
+        rotary(x, positions * 2**53)
 
 
 # -- bad input -----------------------------------------------------------------------------

@@ -474,3 +474,16 @@ def test_outputs_are_made_of_the_weights_returned(kind, shared, causal):
     without, none = layer(X, need_weights=False)
     assert none is None
     assert torch.equal(without, Y)
+
+
+@pytest.mark.parametrize("kind", ["dense", "random", "factorized"])
+def test_products_that_overflow_are_named(kind):
+    layer = SynthesizerAttention(6, 2, 5, kind=kind).double()
+    x = torch.full((1, 3, 6), 1e308, dtype=torch.float64)
+    with torch.no_grad():
+        layer.V.fill_(1.0)
+        if kind != "random":
+            layer.A.fill_(1.0)
+    named = {"dense": "scores", "random": "x @ V", "factorized": "P"}[kind]
+    with pytest.raises(ValueError, match=f"^{named} holds a value that is not finite"):
+        layer(x)

@@ -16,6 +16,7 @@ from attnlib.transformer import (
     TransformerLayer,
     attention,
     causal_mask,
+    padding_mask,
     smoothed_cross_entropy,
 )
 
@@ -184,6 +185,113 @@ def test_a_causal_layer_cannot_see_the_future(norm_first):
                                            draw(N, D_MODEL))  # fmt: skip
     size = J.abs().amax((1, 3))
     assert torch.equal(size > 0, causal_mask(N))
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "offset"), [(1, 6, 5), (2, 6, 4), (3, 3, 0), (4, 2, 0), (2, 9, 3)]
+)
+def test_a_causal_mask_for_other_keys_than_queries(n, m, offset):
+    expected = [[s <= t + offset for s in range(m)] for t in range(n)]
+    assert causal_mask(n, m, offset).tolist() == expected
+    assert torch.equal(causal_mask(n, offset=offset), causal_mask(n + offset)[offset:])
+
+
+@pytest.mark.parametrize("new", [1, 2, 4])
+def test_new_tokens_with_a_cache_get_what_the_whole_sequence_gives_them(new):
+    Q, K, V = draw(M, D_K), draw(M, D_K), draw(M, D_V)
+    whole, _ = attention(Q, K, V, causal_mask(M))
+    output, _ = attention(Q[-new:], K, V, causal_mask(new, M, offset=M - new))
+    close(output, whole[-new:])
+
+
+# -- padding -------------------------------------------------------------------------------
+
+
+def test_padding_mask_is_s_below_the_length():
+    lengths = torch.tensor([[3, 1, 4], [2, 4, 1]])
+    mask = padding_mask(lengths, 4)
+    assert mask.dtype == torch.bool
+    assert mask.shape == (2, 3, 1, 1, 4)
+    expected = [[[s < length for s in range(4)] for length in row] for row in lengths.tolist()]
+    assert mask[:, :, 0, 0].tolist() == expected
+    assert padding_mask(torch.tensor(2), 3).tolist() == [[[True, True, False]]]
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["all", "causal"])
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("n", [4, 5], ids=["batch-is-n", "batch-is-not-n"])
+def test_tokens_of_a_padded_batch_get_what_they_get_alone(causal, need_weights, n):
+    lengths = torch.tensor([1, 3, n, 2])
+    mha, x = MultiHeadAttention(D_MODEL, H), draw(4, n, D_MODEL)
+    mask = padding_mask(lengths, n)
+    mask = mask & causal_mask(n) if causal else mask
+    output, _ = mha(x, mask=mask, need_weights=need_weights)
+    for i, length in enumerate(lengths.tolist()):
+        alone, _ = mha(x[i, :length], mask=causal_mask(length) if causal else None)
+        close(output[i, :length], alone)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("lengths", "said"),
+    [
+        ([1, 2], "an int64 tensor, got list"),
+        (torch.tensor([1, 2], dtype=torch.int32), "an int64 tensor, got torch.int32"),
+        (torch.ones(2).double(), "an int64 tensor, got torch.float64"),
+        (torch.tensor([2, 0]), r"no length from 1 to 3: 0 at index \(1,\)"),
+        (torch.tensor([[4]]), r"no length from 1 to 3: 4 at index \(0, 0\)"),
+    ],
+)
+def test_no_lengths(lengths, said):
+    with pytest.raises(ValueError, match=f"^lengths (must be|holds) {said}$"):
+        padding_mask(lengths, 3)
+
+
+# -- masks that can be read in two ways ----------------------------------------------------
+
+
+def test_a_mask_with_a_row_a_query_or_a_row_an_example():
+    """As many examples as queries: by chance both would fit."""
+    mha, x = MultiHeadAttention(D_MODEL, H), draw(N, N, D_MODEL)
+    real = padding_mask(torch.tensor([1, 3, 4, 2]), N)
+    said = (r"^mask of shape \(4, 4\) could have a row a query or a row an example, with scores "
+            r"\(4, 3, 4, 4\): write mask\[None, None\] or mask\[:, None, None\]$")  # fmt: skip
+    for two in (real[:, 0, 0], causal_mask(N)):
+        with pytest.raises(ValueError, match=said):
+            mha(x, mask=two)
+    close(mha(x, mask=real[:, 0, 0][:, None, None]), mha(x, mask=real))
+    every = causal_mask(N)[None, None]
+    for i, A in enumerate(mha(x, mask=every)[1]):
+        close(A, mha(x[i], mask=causal_mask(N))[1])
+    with pytest.raises(ValueError, match=r"^mask of .*write mask\[None\] or mask\[:, None\]$"):
+        attention(x, x, x, causal_mask(N))
+    with pytest.raises(ValueError, match=r"^mask of .*mask\[None, None, None\] or mask\[None, :, "):
+        mha(draw(5, N, N, D_MODEL), mask=causal_mask(N))
+    layer = TransformerLayer(D_MODEL, H, D_FF, cross=True)
+    with pytest.raises(ValueError, match=r"^memory_mask of .*memory_mask\[:, None, None\]$"):
+        layer(x, draw(N, M, D_MODEL), memory_mask=some_keys(N, M))
+
+
+def test_masks_with_one_reading_pass():
+    """Heads are no examples, a single row serves all, and a key alone leaves no choice."""
+    mha, x = MultiHeadAttention(D_MODEL, H), draw(B, H, D_MODEL)
+    mha(x[0], mask=causal_mask(H))
+    mha(x, mask=causal_mask(H))
+    mha(x, mask=some_keys(1, H))
+    mha(draw(1, 1, D_MODEL), mask=causal_mask(1))
+    Q, K, V = draw(N, N, D_K), draw(N, 1, D_K), draw(N, 1, D_V)
+    attention(Q, K, V, torch.ones(N, 1, dtype=torch.bool))
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_a_row_an_example_that_fits_no_queries_is_shown_how_to_be_written():
+    mha, x = MultiHeadAttention(D_MODEL, H), draw(B, N, D_MODEL)
+    mask = some_keys(B, N)
+    with pytest.raises(ValueError, match=r"; for a row an example write mask\[:, None, None\]$"):
+        mha(x, mask=mask)
+    mha(x, mask=mask[:, None, None])
+    with pytest.raises(ValueError, match=r"^mask must have 2 axes, got shape \(3,\)$"):
+        attention(draw(N, D_K), draw(3, D_K), draw(3, D_V), some_keys(3))
 
 
 # -- heads ---------------------------------------------------------------------------------
@@ -459,6 +567,59 @@ def test_no_logarithm_of_0():
     loss, grad = value_and_gradients(lambda z: smoothed_cross_entropy(z, torch.tensor([1]), 0.1), z)
     close(loss, torch.tensor([100.0]))
     assert grad.isfinite().all()
+
+
+def value_and_gradient(f, x, weights):
+    x = x.detach().clone().requires_grad_()
+    y = f(x)
+    return [y, *torch.autograd.grad((weights * y).sum(), x)]
+
+
+@pytest.mark.parametrize("ignore_index", [-100, 1], ids=["no-class", "a-class"])
+@pytest.mark.parametrize("convention", ["K", "K-1"])
+def test_ignored_targets_cost_nothing_as_in_torch(ignore_index, convention):
+    z, target = 3 * draw(2, 4, 5), torch.tensor([[1, 0, 4, 1], [0, 1, 3, 2]])
+    target[0, 1] = target[1, 2] = ignore_index
+    weights, real = draw(2, 4), target != ignore_index
+    loss, grad = value_and_gradient(lambda z: smoothed_cross_entropy(
+        z, target, 0.2, convention, ignore_index), z, weights)  # fmt: skip
+    assert (loss[~real] == 0).all()
+    assert (grad[~real] == 0).all()
+    alone = smoothed_cross_entropy(z[real], target[real], 0.2, convention)
+    close(loss[real], alone)
+    if convention == "K":
+        close([loss, grad], value_and_gradient(lambda z: F.cross_entropy(
+            z.flatten(0, 1), target.flatten(), label_smoothing=0.2, reduction="none",
+            ignore_index=ignore_index).view(2, 4), z, weights))  # fmt: skip
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_targets_are_ignored_by_that_number_alone():
+    z, target = draw(2, 4), torch.tensor([-100, 3])
+    with pytest.raises(ValueError, match=r"^target holds no class from 0 to 3: -100"):
+        smoothed_cross_entropy(z, target, 0.1)
+    with pytest.raises(ValueError, match=r"^target holds no class from 0 to 3: -100"):
+        smoothed_cross_entropy(z, target, 0.1, ignore_index=-1)
+    with pytest.raises(ValueError, match=r"^target must be an int64 tensor, got list"):
+        smoothed_cross_entropy(z, [0, 1], 0.1, ignore_index=-1)
+
+
+@dtypes
+@pytest.mark.parametrize("convention", ["K", "K-1"])
+def test_logits_near_the_largest_number_have_a_finite_loss(dtype, convention):
+    large = 0.8 * torch.finfo(dtype).max
+    z = torch.tensor([[large, -large, 0.0]], dtype=dtype)
+    loss, grad = value_and_gradient(
+        lambda z: smoothed_cross_entropy(z, torch.tensor([0]), 0.125, convention), z, 1
+    )
+    u = 0.125 / (3 if convention == "K" else 2)
+    close(loss, torch.tensor([large * (3 * u)], dtype=dtype))
+    right = 1 - 0.125 + (u if convention == "K" else 0)
+    close(grad, torch.tensor([[1 - right, -u, -u]], dtype=dtype))
+    with pytest.raises(ValueError, match=r"^logits holds a row whose loss overflows: inf .*\(0,\)"):
+        smoothed_cross_entropy(z, torch.tensor([1]), 0.125, convention)
+    zero = smoothed_cross_entropy(z, torch.tensor([1]), 0.125, convention, ignore_index=1)
+    assert torch.equal(zero, torch.zeros(1, dtype=dtype))
 
 
 # -- what only these functions refuse, or allow ---------------------------------------------

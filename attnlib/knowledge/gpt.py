@@ -17,8 +17,7 @@ VARIANTS = ("vanilla", "synthesizer", "rotary")
 
 
 def _turned(x: Float[Tensor, "*b n d_k"]) -> Float[Tensor, "*b n d_k"]:
-    exact = x if x.dtype == torch.float64 else x.float()
-    return rotary(exact, torch.arange(x.shape[-2], device=x.device)).to(x.dtype)
+    return rotary(x, torch.arange(x.shape[-2], device=x.device))
 
 
 def turned_heads(
