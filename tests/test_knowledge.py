@@ -12,10 +12,12 @@ from helpers import close, dtypes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from attnlib._files import to_bytes
 from attnlib.knowledge import (
     GPT,
     VARIANTS,
     Alphabet,
+    Reading,
     Sizes,
     accuracy,
     alternate,
@@ -42,7 +44,6 @@ from attnlib.knowledge.corpus import mixed_seed
 from attnlib.knowledge.files import MASK, PAD
 from attnlib.knowledge.generate import SENTENCES, TEMPLATES
 from attnlib.knowledge.hints import asked_name
-from attnlib.knowledge.params import to_bytes
 from attnlib.positions import rotary
 from attnlib.studies.record import RECORDED
 
@@ -512,7 +513,8 @@ def test_share_of_hidden_names():
     alphabet = Alphabet(line)
 
     def share(names):
-        idx, target = span_batches([line] * 4000, alphabet, 96, 4000, 3, names)(0)
+        idx, target = span_batches(
+            [line] * 4000, alphabet, 96, 4000, 3, Reading(names=names))(0)  # fmt: skip
         rows = [alphabet.decode([*x[:1], *y]) for x, y in zip(
             idx.tolist(), target.tolist(), strict=True)]  # fmt: skip
         return sum(row.endswith(MASK + "Oslo") for row in rows) / 4000
@@ -521,10 +523,11 @@ def test_share_of_hidden_names():
     assert share(1) == 1
     assert abs(share(0.3) - 0.3) < 0.04  # more than five standard errors
     plain = span_batches([line] * 9, alphabet, 96, 4, 3)
-    assert torch.equal(plain(2)[0], span_batches([line] * 9, alphabet, 96, 4, 3, 0.0)(2)[0])
+    assert torch.equal(plain(2)[0], span_batches(
+        [line] * 9, alphabet, 96, 4, 3, Reading(names=0.0))(2)[0])  # fmt: skip
     for value in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=r"^names must be between 0 and 1"):
-            span_batches([line], alphabet, 96, 4, 3, value)
+            Reading(names=value)
 
 
 @pytest.mark.usefixtures("no_shape_checks")

@@ -23,6 +23,7 @@ from helpers import names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnlib._files import read_dict, to_bytes
 from attnlib.knowledge import (
     VARIANTS,
     Alphabet,
@@ -38,7 +39,6 @@ from attnlib.knowledge import (
     train,
 )
 from attnlib.knowledge.__main__ import cli
-from attnlib.knowledge.params import read_dict, to_bytes
 
 variants = pytest.mark.parametrize("attention", VARIANTS)
 LINES = generate_corpus(4, 2, 0)[0]

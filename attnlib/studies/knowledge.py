@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from attnlib._files import alone
 from attnlib._inputs import require_integer
 from attnlib.knowledge.gpt import VARIANTS
 from attnlib.studies.knowledge_job import Job, Options, forget, run_job
@@ -136,8 +137,9 @@ def study(
                 bar.set_postfix_str(f"{row['name']} {row['examined']:.0%}", refresh=False)
                 bar.update()
 
-    run_missing(first_jobs(seeds, options), "variants")
-    first = [recorder.rows()[name] for name in jobs]
-    run_missing(second_jobs(first, options), "left out")
-    run_missing(third_jobs(batch_seeds, options), "batches")
+    with alone(recorder.path):
+        run_missing(first_jobs(seeds, options), "variants")
+        first = [recorder.rows()[name] for name in jobs]
+        run_missing(second_jobs(first, options), "left out")
+        run_missing(third_jobs(batch_seeds, options), "batches")
     return [recorder.rows()[name] for name in jobs]
