@@ -149,7 +149,7 @@ def pretrain(
             asked = answer_batches(pairs, alphabet, model.block_size, run.batch_size, run.seed)
         batches, corpus = alternate(batches, asked, every), [corpus, pairs]
         steps += steps // (every - 1)
-    following = curve.following(model, alphabet, texts, room, inputs)
+    following = curve.following(model, alphabet, texts, room, writing_params_path, inputs)
     task = Task("pretrain", corpus, batches, steps, mixture(reading, every))
     run_training(task, model, alphabet, writing_params_path, run, following)
 

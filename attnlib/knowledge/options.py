@@ -168,7 +168,7 @@ class Curve:
         return self.finetune_corpus_path, self.eval_corpus_path
 
     def following(
-        self, model: GPT, alphabet: Alphabet, texts: Sequence[str], shown: int,
+        self, model: GPT, alphabet: Alphabet, texts: Sequence[str], shown: int, target: Path,
         inputs: Sequence[Path | None],
     ) -> Following | None:  # fmt: skip
         """What records the curve, or nothing where none is asked for."""
@@ -176,6 +176,8 @@ class Curve:
         if path is None or trained is None or examined is None:
             return None
         require_writable(path, *inputs)
+        if path.resolve() in (target.resolve(), _checkpoint(target).resolve()):
+            raise ValueError(f"{path} is written by the same command: write to another file")
         pairs = []
         for corpus in (trained, examined):
             pairs.append(read_pairs(corpus))
@@ -232,6 +234,10 @@ def run_options(
         click.option("--checkpoint_every", type=int, default=200, help="Steps."),
         click.option("--resume", is_flag=True, help="Go on from the checkpoint, if there is one."),
     ])  # fmt: skip
+
+
+def _checkpoint(target: Path) -> Path:
+    return target.with_name(f"{target.name}.checkpoint")
 
 
 def _device(name: str) -> torch.device:
@@ -341,7 +347,7 @@ def run_training(
 
     ``following`` makes, of settings and steps, what is called after each step.
     """
-    checkpoint = target.with_name(f"{target.name}.checkpoint")
+    checkpoint = _checkpoint(target)
     require_writable(checkpoint)
     with alone(target):
         _run_training(task, model, alphabet, target, run, checkpoint, following)
