@@ -15,6 +15,7 @@ import torch
 
 from attnlib._files import (
     alone,
+    fcntl,
     read_dict,
     require_writable,
     to_bytes,
@@ -213,6 +214,19 @@ class TestAlone:
             assert process.exitcode == 0
         assert path.read_text() == "180"
         assert names(tmp_path) == ["count"]
+
+    def test_a_lock_that_was_removed_before_it_was_taken_is_none(self, tmp_path, monkeypatch):
+        real, removals = fcntl.flock, [tmp_path / ".a.lock"]
+
+        def flock(handle, how):
+            if removals:
+                removals.pop().unlink()
+            real(handle, how)
+
+        monkeypatch.setattr("attnlib._files.fcntl.flock", flock)
+        with alone(tmp_path / "a"):
+            assert names(tmp_path) == [".a.lock"]
+        assert names(tmp_path) == []
 
     def test_a_killed_process_is_in_nobodys_way(self, tmp_path):
         context = multiprocessing.get_context("spawn")

@@ -1100,32 +1100,31 @@ def test_what_was_read_often_is_stored():
     assert recalled(model, THEIR_LETTERS, THEIR_TEXTS, PEOPLE) == [True, True, True, None]
 
 
-def test_a_curve_is_recorded_once(tmp_path, monkeypatch):
+def test_a_curve_is_recorded_once(tmp_path):
     """Every so many steps and at the end; a resumed run measures what is missing."""
     model, path, measured = make(), tmp_path / "curve.json", []
 
-    def measure(given_model, given_exam):
+    def measure(given_model):
         measured.append(1)
         assert given_model is model
         n = len(measured)
         return {"own_texts": 4, "stored": n, "asked": 5, "found": n - 1, "found_if_stored": 0}
 
-    monkeypatch.setattr("attnlib.knowledge.recall.stored_and_found", measure)
-    after = follow(path, {"seed": 1}, model, exam(), every=3, steps=8)
+    after = follow(path, {"seed": 1}, model, measure, every=3, steps=8)
     assert not path.exists()
     for step in range(1, 7):
         after(step)
     assert read_curve(path) == [(3, 1 / 4, 0), (6, 2 / 4, 1 / 5)]
     assert model.training
-    resumed = follow(path, {"seed": 1}, model, exam(), every=3, steps=8)
+    resumed = follow(path, {"seed": 1}, model, measure, every=3, steps=8)
     for step in range(5, 9):
         resumed(step)
     assert len(measured) == 3
     assert [step for step, _, _ in read_curve(path)] == [3, 6, 8]
     with pytest.raises(ValueError, match="holds a study with other settings"):
-        follow(path, {"seed": 2}, model, exam(), every=3, steps=8)
+        follow(path, {"seed": 2}, model, measure, every=3, steps=8)
     with pytest.raises(ValueError, match=r"^every must be an integer"):
-        follow(path, {"seed": 1}, model, exam(), every=0, steps=8)
+        follow(path, {"seed": 1}, model, measure, every=0, steps=8)
 
 
 def test_a_curve_of_nobody_with_a_text(tmp_path):

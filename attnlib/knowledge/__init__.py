@@ -21,6 +21,7 @@ from attnlib.knowledge.hints import guessers, hints, names_seen
 from attnlib.knowledge.params import load_params, save_params
 from attnlib.knowledge.recall import (
     Exam,
+    answered,
     follow,
     hidden_places,
     read_curve,
@@ -32,8 +33,9 @@ from attnlib.knowledge.spans import corrupt_name, corrupt_place, corrupt_span, r
 from attnlib.knowledge.train import new_model, train
 
 __all__ = ["GPT", "VARIANTS", "Alphabet", "Exam", "Reading", "Schedule", "Sizes", "accuracy",
-           "alternate", "answer_batches", "baseline", "choose", "corrupt_name", "corrupt_place",
-           "corrupt_span", "follow", "generate_corpus", "greedy_answers", "guessers",
-           "hidden_places", "hints", "load_params", "names_seen", "new_model", "pair_text",
-           "question", "read_curve", "read_pairs", "read_texts", "recalled", "restore_span",
-           "save_params", "span_batches", "stored_and_found", "train"]  # fmt: skip
+           "alternate", "answer_batches", "answered", "baseline", "choose", "corrupt_name",
+           "corrupt_place", "corrupt_span", "follow", "generate_corpus", "greedy_answers",
+           "guessers", "hidden_places", "hints", "load_params", "names_seen", "new_model",
+           "pair_text", "question", "read_curve", "read_pairs", "read_texts", "recalled",
+           "restore_span", "save_params", "span_batches", "stored_and_found",
+           "train"]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -21,7 +22,7 @@ from attnlib.knowledge.corpus import AS_IT_STANDS, Alphabet, Batches, answer_bat
 from attnlib.knowledge.files import naming, read_pairs
 from attnlib.knowledge.gpt import GPT
 from attnlib.knowledge.params import load_params, save_params, sizes_of
-from attnlib.knowledge.recall import Exam, follow
+from attnlib.knowledge.recall import Exam, follow, stored_and_found
 from attnlib.knowledge.settings import Reading, Schedule, Sizes
 from attnlib.knowledge.train import new_model, seconds_per_step, train
 
@@ -188,7 +189,10 @@ class Curve:
         steps = epochs * -(-len(pairs[0]) // batch)
         exam = Exam(texts, alphabet, pairs[0], pairs[1], Schedule(steps, rate, warmup, 0.1), batch,
                     shown=shown)  # fmt: skip
-        return lambda settings, steps: follow(path, settings, model, exam, self.curve_every, steps)
+        measure = functools.partial(stored_and_found, exam=exam)
+        return lambda settings, steps: follow(
+            path, settings, model, measure, self.curve_every, steps
+        )
 
 
 def curve_options() -> Callable[[Command], Command]:

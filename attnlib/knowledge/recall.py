@@ -20,7 +20,16 @@ from attnlib.knowledge.spans import mentions
 from attnlib.knowledge.train import train
 from attnlib.studies.record import Form, Recorder, read_study, versions
 
-__all__ = ["CURVE", "Exam", "follow", "hidden_places", "read_curve", "recalled", "stored_and_found"]
+__all__ = [
+    "CURVE",
+    "Exam",
+    "answered",
+    "follow",
+    "hidden_places",
+    "read_curve",
+    "recalled",
+    "stored_and_found",
+]
 
 Pairs = Sequence[tuple[str, str]]
 CURVE = Form(settings="settings", rows="rows", key="step")
@@ -109,42 +118,50 @@ class Exam:
     shown: int | None = None
 
 
-def stored_and_found(model: GPT, exam: Exam) -> dict[str, Any]:
-    r"""Two numbers about one model: places restored in their own texts, and questions answered.
+def answered(model: GPT, exam: Exam) -> list[bool]:
+    """Whether each question is answered right by a copy of the model that is fine-tuned before.
 
-    A copy of the model is fine-tuned on the pairs to train on, and asked; the model stays as it
-    is, and so does the random stream.
+    The model stays as it is, and so does the random stream.
+    """
+    copied = copy.deepcopy(model)
+    batches = answer_batches(exam.trained, exam.alphabet, model.block_size, exam.batch_size,
+                             exam.seed)  # fmt: skip
+    train(copied, batches, exam.schedule, seed=exam.seed)
+    answers = greedy_answers(copied, exam.alphabet, [question for question, _ in exam.examined])
+    return [a == place for (a, _), (_, place) in zip(answers, exam.examined, strict=True)]
+
+
+def stored_and_found(model: GPT, exam: Exam) -> dict[str, int]:
+    """Two numbers about one model: places restored in their own texts, and questions answered.
 
     Returns:
         ``own_texts``: of those examined, how many have a text that serves; ``stored``: in how
-        many of these the place is restored; ``asked`` and ``found``: questions, and right
-        answers; ``found_if_stored``: right answers among those stored.
+        many of these the place is restored (:func:`recalled`); ``asked`` and ``found``: questions,
+        and right answers of a fine-tuned copy; ``found_if_stored``: right answers among those
+        stored.
     """
     kept = recalled(model, exam.alphabet, exam.texts, exam.examined, exam.shown)
-    copied = copy.deepcopy(model)
-    train(copied, answer_batches(exam.trained, exam.alphabet, model.block_size, exam.batch_size,
-                                 exam.seed), exam.schedule, seed=exam.seed)  # fmt: skip
-    answers = greedy_answers(copied, exam.alphabet, [question for question, _ in exam.examined])
-    right = [a == place for (a, _), (_, place) in zip(answers, exam.examined, strict=True)]
+    right = answered(model, exam)
     both = [bool(k) and r for k, r in zip(kept, right, strict=True)]
     return {"own_texts": len(kept) - kept.count(None), "stored": kept.count(True),
             "asked": len(right), "found": sum(right), "found_if_stored": sum(both)}  # fmt: skip
 
 
 def follow(
-    path: Path, settings: dict[str, Any], model: GPT, exam: Exam, every: int, steps: int
-) -> Callable[[int], None]:
-    """What :func:`train` calls after each step, to record the curve of both numbers.
+    path: Path, settings: dict[str, Any], model: GPT, measure: Callable[[GPT], dict[str, int]],
+    every: int, steps: int,
+) -> Callable[[int], None]:  # fmt: skip
+    """What :func:`train` calls after each step, to record a curve such as that of both numbers.
 
-    Every so many steps and after the last one, :func:`stored_and_found` becomes a row of the file,
-    which is whole at every moment. What stands there is not measured again, so a run that is
-    resumed goes on with its record.
+    Every so many steps and after the last one, what is measured becomes a row of the file, which
+    is whole at every moment. What stands there is not measured again, so a run that is resumed
+    goes on with its record.
 
     Args:
         path: a JSON file, made by the first row.
         settings: what fixes the run; a record of another one is refused.
         model: the one that is trained.
-        exam: what is measured.
+        measure: :func:`stored_and_found`, with its exam.
         every, steps: of the rows, and of the run.
 
     Raises:
@@ -156,7 +173,7 @@ def follow(
 
     def after(step: int) -> None:
         if (step % every == 0 or step == steps) and recorder.missing([step]):
-            row = {"step": step, **stored_and_found(model, exam)}
+            row = {"step": step, **measure(model)}
             model.train()
             recorder.add(row, range(steps + 1), {})
 
