@@ -90,9 +90,9 @@ class Reading:
     .. math:: \ell \sim \operatorname{Uniform}\{\mathrm{least}, \dots, \mathrm{most}\}, \qquad
               o \sim \operatorname{Uniform}\{0, \dots, \mathrm{offset}\}
 
-    A shorter text stays whole. With learnt positions a text that always begins at position 0
-    teaches each position what stands there in texts, and a question puts the name elsewhere; an
-    offset moves it.
+    A shorter text stays whole. Where texts begin with a name, an offset lets it stand at more
+    positions than the first. A cut lets a model see the end of a text less often than its
+    beginning: an answer that ends at character e is read with probability P(ℓ ≥ e).
 
     Args:
         names: share of the texts in which a name is hidden.
