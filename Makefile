@@ -5,7 +5,7 @@ TOPIC ?= $(CHAPTER)
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: book check test test-all test-browser new notebooks lab lock clean help
+.PHONY: book check test test-all test-browser proofs new notebooks lab lock clean help
 
 # One thread each: the notebooks that run side by side do not fight for cores,
 # and sums do not depend on how many cores there are.
@@ -44,13 +44,17 @@ test: .venv/.installed  ## all tests, the site and every chapter, but for what t
 	@$(PY) .ci/check.py --test
 	$(STEP) 'all green; what trains models is left to make test-all'
 
-test-all: .venv/.installed  ## everything that must be green, training included
+test-all: .venv/.installed-hf  ## everything that must be green, training included
 	@$(PY) .ci/check.py --all
 	$(STEP) 'all green'
 
 test-browser: .venv/.installed-browser  ## the site in a browser; needs Chromium, and says how to get it
 	@$(PY) .ci/check.py --browser
 	$(STEP) 'all green'
+
+# Rocq is no Python package: where it is missing, this says what to install. No .venv is needed.
+proofs:  ## check the machine-read proofs again, and store what they prove; needs Rocq
+	@$(PYTHON) .ci/proofs.py
 
 new: .venv/.installed  ## begin a topic, TOPIC=masks: chapter, module, tests, claim and entries
 	@test -n '$(TOPIC)' || { echo 'Which topic? make new TOPIC=masks' >&2; exit 1; }
@@ -106,6 +110,11 @@ help:  ## this list
 .venv/.installed: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	$(STEP) 'installing the package, the book and the tests (some minutes the first time)'
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+.venv/.installed-hf: .venv/.installed
+	$(STEP) 'installing transformers, whose models are tried (180 MB)'
+	$(INSTALL) -e '.[hf]'
 	@touch $@
 
 .venv/.installed-browser: .venv/.installed

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from warm import warm_kernels
+
 ROOT = Path(__file__).parents[1]
 SIDE_BY_SIDE = 2
 PYTEST = "python -m pytest -x --no-header --tb=short"
@@ -55,6 +57,8 @@ class Running(NamedTuple):
 CHAPTERS = "ruff check --select F notebooks/*.ipynb"
 STYLE = Step("style", f"ruff check && {CHAPTERS} && ruff format --check")
 TYPES = Step("types", "mypy")
+# Where there is no Rocq it says so, and holds what was stored against the sources.
+PROOFS = Step("proofs", "python .ci/proofs.py --test")
 
 
 def quick() -> list[list[Step]]:
@@ -95,15 +99,16 @@ def whole(dear: bool) -> list[list[Step]]:
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     site = f"{BUILD} && {PYTEST} tests/test_site.py"
     # The kernels check no shapes, so pytest need not load what does, and torch with it.
-    nbval = f"{PYTEST} -o addopts= --nbval --nbval-current-env"
+    nbval = f"{PYTEST} -o addopts= --nbval $KERNEL"
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     slow = [Step("slow tests", f"{package} -m slow")] if dear else []
+    cells = [Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest]
     return [
         [STYLE],
         [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
         [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
-        [*slow, Step("site", site), *(Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest)],
+        [*slow, PROOFS, Step("site", site), *cells],
     ]
 
 
@@ -200,5 +205,6 @@ if __name__ == "__main__":
     if argument == "--browser":
         sys.exit(run(in_a_browser()))
     if argument in ("--test", "--all"):
-        sys.exit(run(whole(dear=argument == "--all")))
+        with warm_kernels() as os.environ["KERNEL"]:
+            sys.exit(run(whole(dear=argument == "--all")))
     sys.exit(run(one_topic(argument) if argument else quick()))

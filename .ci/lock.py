@@ -38,7 +38,7 @@ def resolve(kept: list[str]) -> dict[str, str]:
         constraints.write_text("\n".join(kept), encoding="utf-8")
         pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
         pip += ["--dry-run", "--ignore-installed", "--report", str(report), "-c", str(constraints)]
-        subprocess.run([*pip, "-e", ".[dev,lab,browser]"], cwd=ROOT, check=True)
+        subprocess.run([*pip, "-e", ".[dev,hf,lab,browser]"], cwd=ROOT, check=True)
         found = [item["metadata"] for item in json.loads(report.read_text())["install"]]
     # 2.13.0+cpu is a build of 2.13.0.
     ours = ("attnlib", "setuptools", "wheel")  # this package, and what installs it

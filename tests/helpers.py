@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import sys
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
@@ -19,10 +20,17 @@ forward_mode = pytest.mark.filterwarnings(r"ignore:.torch\.jit\.script. is depre
 
 
 def script(name, folder=".ci"):
-    """A file of .ci or of another folder that is no package, as a module."""
+    """A file of .ci or of another folder that is no package, as a module.
+
+    It finds its neighbours, as it does when Python runs it.
+    """
     spec = importlib.util.spec_from_file_location(f"{folder}/{name}", ROOT / folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(ROOT / folder))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(ROOT / folder))
     return module
 
 

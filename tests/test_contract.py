@@ -397,6 +397,7 @@ ROWS = {
 
 # Public functions of tensors without a row, and where they are tested.
 ELSEWHERE = {
+    "FewerHeads": "test_pruning_layers.py; made of a module, and held against it",
     "Reader": "test_pruning.py; a model of integers",
     "GPT": "test_knowledge.py; a model of integers",
     "pair_miss": "test_two_heads.py; a number by quadrature, of one matrix with orthogonal rows",

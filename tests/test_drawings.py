@@ -17,7 +17,7 @@ from helpers import ROOT, cells_of, close, run_cells
 from torch import nn
 
 from attnlib.layer_costs import Convolution, Recurrent, Restricted, SelfAttention
-from attnlib.transformer import MultiHeadAttention, TransformerLayer, causal_mask
+from attnlib.transformer import MultiHeadAttention, TransformerLayer, attention, causal_mask
 
 FOLDER = ROOT / "book" / "drawings"
 DRAWINGS = sorted(path.stem for path in FOLDER.glob("*.svg"))
@@ -219,11 +219,26 @@ def check_four_layers(root, text):
 UNIT = 6  # of the drawing, for an entry
 
 
+def shapes_of(n, h, d_k, d_v, d_model):
+    """Of every part of attention with h heads, by running it."""
+    X, W_Q, W_V = torch.ones(n, d_model), torch.ones(d_model, h * d_k), torch.ones(d_model, h * d_v)
+    Q, V, W_O = X @ W_Q, X @ W_V, torch.ones(h * d_v, d_model)
+    q, v = Q.unflatten(-1, (h, d_k)).movedim(-2, 0), V.unflatten(-1, (h, d_v)).movedim(-2, 0)
+    heads, _ = attention(q, q, v)
+    joined = torch.cat([*heads], -1)
+    parts = {"X": X, "Q": Q, "K": Q, "V": V, "O": joined, "W": W_O, "output": joined @ W_O}
+    return {name: tuple(part.shape) for name, part in (
+        parts | {f"O{i + 1}": head for i, head in enumerate(heads)}).items()}  # fmt: skip
+
+
 def check_shapes(root, rects, sizes, shapes):
-    """Every box is to scale, and the shapes in letters are those in numbers."""
+    """Every box is to scale, and the shapes in letters are right, for values of any width."""
     for rect in rects:
         width, height = number(rect, "width", "height")
         assert (height / UNIT, width / UNIT) == shapes[rect.get("data-part")]
+    # Letters that are one number in the drawing would pass for each other.
+    sizes = sizes | {"d_v": sizes["d_v"] + 3, "d_model": sizes["d_model"] + 1}
+    shapes = shapes_of(**sizes)
     letters = {"n": "n", "h": "h", "dk": "d_k", "dv": "d_v", "dmodel": "d_model"}
     for label in root.iter("text"):
         if of := label.get("data-shape"):
@@ -557,6 +572,14 @@ WRONG = {
     "output-as-wide-as-a-head": ("heads", '"252" y="239" width="72"', '"252" y="239" width="24"'),
     "values-as-wide-as-tokens": ("heads", 'n × d<tspan class="s" dy="4">v',
                                  'n × d<tspan class="s" dy="4">model'),
+    "queries-as-wide-as-values": ("heads", 'hd<tspan class="s" dy="4">k',
+                                  'hd<tspan class="s" dy="4">v'),
+    "queries-as-wide-as-tokens": ("heads", 'hd<tspan class="s" dy="4">k',
+                                  'd<tspan class="s" dy="4">model'),
+    "outputs-as-wide-as-keys": ("heads", 'n × d<tspan class="s" dy="4">v',
+                                'n × d<tspan class="s" dy="4">k'),
+    "matrix-for-the-keys": ("heads", '"188" y="308">hd<tspan class="s" dy="4">v',
+                            '"188" y="308">hd<tspan class="s" dy="4">k'),
     "one-head-wide": ("heads", 'n × hd<tspan class="s" dy="4">v',
                       'n × d<tspan class="s" dy="4">v'),
     "wrong-head": ("heads", ">Q₂<", ">Q₃<"),

@@ -984,6 +984,23 @@ def test_choices_that_cannot_be_scored(prompts, choices):
         choose(make(), Alphabet("abcdefghijk"), prompts, choices)
 
 
+@pytest.mark.parametrize("ask", [
+    lambda model, alphabet, text: choose(model, alphabet, [text] * 20, ["a", "b", "c"]),
+    lambda model, alphabet, text: greedy_answers(model, alphabet, [text] * 20),
+], ids=["choose", "greedy_answers"])  # fmt: skip
+def test_dropout_is_off_for_questions_and_on_again(ask):
+    alphabet = Alphabet("abc?")
+    model = make(vocab_size=len(alphabet), dropout=0.9)
+    expected = ask(model, alphabet, "ab")
+    assert len(set(expected)) == 1
+    model.train()
+    assert ask(model, alphabet, "ab") == expected
+    assert model.training
+    with pytest.raises(ValueError, match=r"^text holds 'd'"):
+        ask(model, alphabet, "d")
+    assert model.training
+
+
 def test_questions_must_leave_room():
     alphabet = Alphabet("ab?")
     model = make(vocab_size=len(alphabet), block_size=4)

@@ -21,6 +21,7 @@ import attnlib
 from attnlib.evidence.ledger import CLAIMS, load_claims, stored_records, stored_values
 
 told = script("chapters", "book/_ext")  # what chapters say of themselves
+formal = script("formal", "book/_ext")  # what a machine has proved
 
 pytestmark = pytest.mark.skipif(
     "ATTNLIB_SITE" not in os.environ, reason="`make test` builds the site and sets ATTNLIB_SITE"
@@ -208,6 +209,16 @@ def test_an_old_anchor_of_a_part_that_moved_stands_on_the_link_to_it(old):
     assert "Comparing heads" in section.h3.text
     assert section.find("a", href="pruning.html#comparing-heads")
     assert pruning.find(id="comparing-heads").find_parent("section").find(id=old)
+
+
+@pytest.mark.parametrize("old", ["check-label-smoothing", "thm-tr-embedding", "equation-eq-tr-gap"])
+def test_an_old_anchor_of_training_stands_on_the_link_to_it(old):
+    """Training was a part of the chapter on the Transformer, and has one of its own."""
+    transformer, training = (pages()[site() / "notebooks" / f"{name}.html"]
+                             for name in ("transformer", "training"))  # fmt: skip
+    section = transformer.find(id=old).find_parent("section")
+    assert section.find("a", href="training.html")
+    assert training.find(id=old)
 
 
 def index_of_package():
@@ -409,6 +420,11 @@ def words(tag):
     return " ".join(tag.get_text().split())
 
 
+def typed(text):
+    """A text without what typography changes."""
+    return re.sub("[\"'’“”]", "", text).replace("…", "...")
+
+
 @chapters
 def test_every_claim_block_is_a_card_with_its_evidence(chapter):
     article = chapter_page(chapter)
@@ -431,6 +447,28 @@ def test_every_claim_block_is_a_card_with_its_evidence(chapter):
         for text in shown + [wrong["name"] for wrong in rejected]:
             assert " ".join(re.sub("[\"'’“”]", "", text).split()) in re.sub("[\"'’“”]", "", said)
         assert "with claim(" in evidence.select_one("details.code").text
+
+
+def test_what_a_machine_has_proved_stands_on_its_page_in_the_ledger_and_on_the_cards():
+    page, ledger = (pages()[site() / "book" / f"{name}.html"] for name in ("proofs", "claims"))
+    cards = "".join(str(chapter_page(c).select(".claim-head")) for c in CHAPTERS)
+    assert formal.proved()
+    for id, found in formal.proved().items():
+        target = f"proofs.html#proved-{id.lower()}"
+        section = page.find(id=f"proved-{id.lower()}").find_parent("section")
+        assert found.phrase in section.text
+        assert len(section.select("pre")) == len(found.theorems)
+        # Markup may eat what looks like a tag, such as <W, G>.
+        assert [
+            t["name"] for t in found.theorems if typed(t["words"]) not in typed(words(section))
+        ] == []
+        entry = ledger.find(id=f"claim-{id.lower()}")
+        assert (
+            entry.select_one(f'a[href="{target}"]').find_parent("p").text.startswith(found.phrase)
+        )
+        stated = entry.select_one("details.formal").text
+        assert [t for t in found.theorems if f"Theorem {t['name']} :" not in stated] == []
+        assert f'book/{target}">' in cards
 
 
 @chapters

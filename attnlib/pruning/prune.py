@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from attnlib._inputs import require_choice, require_flag, require_integer
-from attnlib.pruning.heads import attention_layers, gate_heads
-from attnlib.pruning.scores import METHODS, Loss, head_scores, require_batches
+from attnlib.pruning.heads import gate_heads
+from attnlib.pruning.layers import attention_layers
+from attnlib.pruning.scores import METHODS, Loss, Valid, head_scores, require_batches
 
 __all__ = ["Pruning", "greedy_prune"]
 
@@ -32,6 +33,7 @@ def greedy_prune(
     model: nn.Module, batches: Iterable[Any], method: str, loss: Loss, remove: int,
     evaluate: Callable[[nn.Module], float], *, once: bool = False, highest_first: bool = False,
     tune: Callable[[nn.Module], None] | None = None, seed: int = 0, progress: bool = True,
+    valid: Valid | None = None, per_layer: bool = False,
 ) -> Pruning:  # fmt: skip
     """Remove the head of the lowest score, compute the scores again, and so on.
 
@@ -40,7 +42,7 @@ def greedy_prune(
     but for what ``tune`` did to its parameters. Among equal scores the first head goes.
 
     Args:
-        model, batches, method, loss, seed: as for ``head_scores``.
+        model, batches, method, loss, seed, valid, per_layer: as for ``head_scores``.
         remove: how many heads to remove, from 1 to L·H.
         evaluate: of the gated model, a number to record.
         once: one-shot pruning, in the order of the scores of the whole model.
@@ -66,7 +68,9 @@ def greedy_prune(
     for _ in tqdm(range(remove), desc=f"pruning by {method}", disable=not progress):
         with gate_heads(model, mask):
             if scores is None or not once:
-                scores = head_scores(model, batches, method, loss, seed)
+                scores = head_scores(
+                    model, batches, method, loss, seed, valid=valid, per_layer=per_layer
+                )
         ranked = torch.where(mask, sign * scores, torch.inf)
         l, h = divmod(int(ranked.argmin()), H)  # noqa: E741
         mask = mask.clone()

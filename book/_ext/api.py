@@ -3,7 +3,8 @@
 - ``{modules}`` lists the pages of ``book/api``: what each module is for, its chapter, and its
   entries. A link from when all entries stood on one page finds the entry there; see moved.py.
 - A module's own page names its chapter, and the claims of that chapter.
-- A claim that a docstring names links to its entry in the ledger.
+- A claim that a docstring names links to its entry in the ledger, and so does a name of the
+  package to its own.
 """
 
 import importlib
@@ -166,6 +167,48 @@ class LinkClaims(SphinxTransform):
                 code.replace_self(to_claim(self.env, code.astext()))
 
 
+class LinkNames(SphinxPostTransform):
+    """``softmax_vjp`` in a docstring becomes a link, but within what it names."""
+
+    default_priority = 6  # once all entries are known
+
+    def run(self, **kwargs) -> None:
+        if self.env.docname.startswith(PAGES):
+            for code in list(self.document.findall(is_name)):
+                name = self.full_name(code.astext())
+                if name and not is_link(code.parent) and not self.speaks_of_itself(code, name):
+                    found = self.env.domains["py"].objects[name]
+                    code.replace_self(self.link(found, nodes.literal("", code.astext())))
+
+    def full_name(self, name: str) -> str | None:
+        """The one entry of that name: of this module, or of the package."""
+        objects = self.env.domains["py"].objects
+        named = [full for full, o in objects.items() if f".{full}".endswith(f".{name}")
+                 and (o.objtype in SHOWN or full == name)]  # fmt: skip
+        here = [full for full in named if objects[full].docname == self.env.docname]
+        return next((only[0] for only in (here, named) if len(only) == 1), None)
+
+    def link(self, found, code: nodes.literal) -> nodes.reference:
+        code["classes"] += ["xref"]
+        return make_refnode(self.app.builder, self.env.docname, found.docname, found.node_id, code)
+
+    def speaks_of_itself(self, code: nodes.Node, name: str) -> bool:
+        """Where an entry names itself, or an argument that happens to have its name."""
+        while code := code.parent:
+            if isinstance(code, addnodes.desc):
+                arguments = {p.astext().partition(":")[0].strip("* ")
+                             for p in code[0].findall(addnodes.desc_parameter)}  # fmt: skip
+                if name in code[0]["ids"] or name.rpartition(".")[2] in arguments:
+                    return True
+        return False
+
+
+def is_name(node: nodes.Node) -> bool:
+    """In single or double backticks, and not in a signature or a heading."""
+    code = isinstance(node, nodes.literal | nodes.title_reference)
+    return code and not isinstance(node.parent, nodes.title)
+
+
 def is_link(node: nodes.Node) -> bool:
     return isinstance(node, nodes.reference | addnodes.pending_xref)
 
@@ -190,6 +233,7 @@ def setup(app):
     app.add_directive("chapter-of", ChapterOf)
     app.add_transform(LinkClaims)
     app.add_post_transform(ListModules)
+    app.add_post_transform(LinkNames)
     app.connect("autodoc-process-docstring", add_chapter)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("missing-reference", resolve_claim)

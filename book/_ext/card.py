@@ -8,6 +8,7 @@ so the page leaves them out.
 
 from docutils import nodes
 from fold import folded
+from formal import DIFFERENCES, RESULT, proved
 from ledger import counts, exactness, told
 from outputs import add_renderer, inline_nodes
 from sphinx.transforms import SphinxTransform
@@ -25,7 +26,8 @@ def render(renderer, data):
         return [nodes.comment("", "quoted")]
     if data.mime_type != CLAIM_MIME:
         return None
-    renderer.renderer.document.settings.env.note_dependency(str(CLAIMS))
+    for read in (CLAIMS, RESULT, DIFFERENCES):
+        renderer.renderer.document.settings.env.note_dependency(str(read))
     record = data.content
     claim = load_claims().get(record["id"])
     if claim is None:
@@ -36,6 +38,10 @@ def render(renderer, data):
     head += nodes.inline("", verdict, classes=pill)
     head += nodes.Text(" ")
     head += inline_nodes(renderer, f"[{id}](#claim-{id})", data.line)
+    if id in proved():
+        head += nodes.Text(" · ")
+        link = f"[{proved()[id].phrase.lower()}](#proved-{id})"
+        head += inline_nodes(renderer, link, data.line)
     statement = nodes.paragraph("", "", *inline_nodes(renderer, claim["statement"], data.line))
     evidence = folded(counts(record["comparisons"]), compared(record), kind="evidence")
     return [claim_card("", head, statement, evidence, classes=["claim-card"])]

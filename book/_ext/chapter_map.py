@@ -157,11 +157,12 @@ def box(node, chapter: str, place: tuple[float, float], routes: list[list[str]],
     on = [f"on-{i}" for i, chapters in enumerate(routes, 1) if chapter in chapters]
     classes = " ".join([f"map-{chapter}", *["needs"] * bool(needs), *on])
     after = " and ".join(titles[need] for need in needs)
+    heads = "".join(f'<i class="head" style="--k:{k}"></i>' for k in range(len(needs)))
     said = f'<span class="visually-hidden">, builds on {escape(after)}</span>' * bool(needs)
     return (
         f'<li class="{classes}" style="--x:{place[0]:.2f};--y:{place[1]:.2f}">'
         f'<a href="{escape(address(chapter))}">{escape(titles[chapter])} '
-        f'<span class="minutes">{as_hours(node["minutes"][chapter])}</span>{said}</a></li>'
+        f'<span class="minutes">{as_hours(node["minutes"][chapter])}</span>{said}</a>{heads}</li>'
     )
 
 

@@ -8,7 +8,9 @@ if that needs saying. Whatever does not fit together is a warning, and the book 
 warnings as errors.
 
 And the role ``{count}``: {count}`chapters`, {count}`claims`, {count}`comparisons` and
-{count}`rejections` are the numbers of them, so that no page has to be told of a new chapter.
+{count}`rejections` are the numbers of them, so that no page has to be told of a new chapter;
+{count}`proved` and {count}`whole` those of the claims that have machine-read proofs, and of those
+among them that are proved as a whole.
 """
 
 import json
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from formal import DIFFERENCES, RESULT, proved, result, shown
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -81,7 +84,8 @@ class ClaimsLedger(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         path = Path(self.env.relfn2path(self.arguments[0])[1])
-        self.env.note_dependency(str(path))
+        for read in (path, RESULT, DIFFERENCES):
+            self.env.note_dependency(str(read))
         load_claims.cache_clear()  # the file may have changed since the last build
         try:
             claims = load_claims(path)
@@ -154,7 +158,25 @@ class ClaimsLedger(SphinxDirective):
         for c in comparisons:
             lines += [plain(c["what"]), f": {plain(c['kind'] + ', ' + exactness(c))}", ""]
             lines += [*(f"  - rejected: {plain(told(wrong))}" for wrong in c["rejects"]), ""]
-        return [*lines, "::::"]
+        return [*lines, *formal(id), "::::"]
+
+
+def formal(id: str) -> list[str]:
+    """The formal statements of a claim, folded, and what they assume."""
+    if id not in proved():
+        return []
+    found = proved()[id]
+    assumes = ", ".join(f"`{axiom}`" for axiom in result()["assumes"])
+    many = plural(len(found.theorems), "theorem")
+    lines = ["", f"**{found.phrase}:** {many} · [what exactly](#proved-{id})", ""]
+    lines += [":::{dropdown} The formal statements", ":class-container: formal", ""]
+    lines += [line for theorem in found.theorems for line in shown(theorem)]
+    return [
+        *lines,
+        f"Assumed, at most: {assumes}.",
+        ":::",
+        "",
+    ]
 
 
 def chapters(env) -> list[str]:
@@ -164,7 +186,8 @@ def chapters(env) -> list[str]:
 def count_role(name, rawtext, text, lineno, inliner, options=None, content=None):
     """How many there are of something, as a word where it is short."""
     env = inliner.document.settings.env
-    env.note_dependency(str(CLAIMS))
+    for read in (CLAIMS, RESULT, DIFFERENCES):
+        env.note_dependency(str(read))
     records = [record for doc in chapters(env) for record in stored_records(env.doc2path(doc))]
     compared = [comparison for record in records for comparison in record["comparisons"]]
     numbers = {
@@ -172,6 +195,8 @@ def count_role(name, rawtext, text, lineno, inliner, options=None, content=None)
         "claims": len(load_claims()),
         "comparisons": len(compared),
         "rejections": sum(len(comparison["rejects"]) for comparison in compared),
+        "proved": len(proved()),
+        "whole": sum(found.whole for found in proved().values()),
     }
     if text not in numbers:
         message = inliner.reporter.error(f"count: {text!r} is none of {', '.join(numbers)}")

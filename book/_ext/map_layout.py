@@ -143,12 +143,12 @@ def wide_lines(builds_on: BuildsOn, routes: list[list[str]]) -> str:
 
 
 def narrow_lines(builds_on: BuildsOn, routes: list[list[str]]) -> str:
-    lane, width = lanes(builds_on), lane_count(builds_on)
+    lane, width = lanes(builds_on), lane_count(builds_on) + 0.5
     row = {chapter: i + 0.5 for i, chapter in enumerate(builds_on)}
     paths = []
     for chapter, needs in builds_on.items():
         for k, need in enumerate(sorted(needs, key=lane.get)):
-            x, start = width - lane[need] - 0.5, row[need] + 0.2
+            x, start = width - lane[need] - 1, row[need] + 0.2  # room for the heads of arrows
             end = row[chapter] - 0.2 * k  # each line has an end of its own
             d = f"M{width} {start:.2f}H{x}V{end:.2f}H{width}"
             paths.append(f'<path class="{classes(need, chapter, routes)}" d="{d}"/>')

@@ -55,6 +55,13 @@ PARTS = {
         "check-head-cross-entropy thm-order-pinsker equation-eq-order-cross "
         "equation-eq-order-pinsker",
     ),
+    "notebooks/transformer": (
+        "a-transformer-that-reverses",
+        "what-goes-in-embeddings-positions-dropout dropout the-smoothed-loss less-sure-but-better "
+        "fewer-assumptions-more-data check-embedding-scale check-dropout check-label-smoothing "
+        "check-smoothing-helps check-attention-data-hungry thm-tr-embedding thm-tr-dropout "
+        "thm-tr-smoothing thm-tr-population equation-eq-tr-smoothed equation-eq-tr-gap",
+    ),
 }
 
 

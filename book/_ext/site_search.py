@@ -1,7 +1,7 @@
 """Search that finds what readers type.
 
 - A claim is an index entry of its own: its id leads to its place in the ledger first of all.
-- So is each name of a term of the glossary, the Chinese ones among them.
+- So is each name of a term of the glossary. On the index the Chinese ones stand together.
 - Chinese text has no spaces: it is indexed by single characters and by neighbouring pairs.
 - Results are quoted as prose: ``search_prose.js``, loaded on the page of the search alone.
 """
@@ -61,7 +61,8 @@ def is_claim(node: nodes.Node) -> bool:
 
 
 def entry(name: str, target: str) -> addnodes.index:
-    return addnodes.index(entries=[("single", name, target, "main", None)])
+    heading = "中文" if re.match(f"[{HAN}]", name) else None
+    return addnodes.index(entries=[("single", name, target, "main", heading)])
 
 
 def quote_prose(app, pagename, templatename, context, doctree) -> None:

@@ -27,6 +27,13 @@ NO_FORMULAS = """
 MathJax.startup = { promise: Promise.resolve() };
 MathJax.typesetPromise = () => Promise.resolve();
 """
+# Of Chromium's own furniture, a renderer that each new window would start for its address bar,
+# and what Playwright leaves out: a second such list replaces its own.
+LEFT_OUT = (
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,AimEnabled,HttpsUpgrades,"
+    "HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,NetworkTimeServiceQuerying,"
+    "OptimizationHints,PaintHolding,PreconnectToSearch,ThirdPartyStoragePartitioning"
+)
 SET = "!document.querySelector('article .math:not(:has(mjx-container))')"
 
 
@@ -58,7 +65,7 @@ def chromium():
     with sync_playwright() as playwright:
         # Without a sandbox it also runs where only root is, as in a container.
         browser = playwright.chromium.launch(
-            executable_path=os.environ["CHROMIUM"], args=["--no-sandbox"]
+            executable_path=os.environ["CHROMIUM"], args=["--no-sandbox", LEFT_OUT]
         )
         yield browser
         browser.close()
@@ -120,6 +127,15 @@ def view(chromium, address, request):
     """A page at a width that several tests look at, one after the other: path, width, page."""
     path, width = request.param
     visits = Visits(chromium, address)
+    formulas = getattr(request.module, "FORMULAS", True)
     # Without motion: colours are what they will be as soon as the theme changes.
-    yield path, width, visits(path, width=width, reduced_motion="reduce")
+    yield path, width, visits(path, width=width, formulas=formulas, reduced_motion="reduce")
     visits.close()
+
+
+@pytest.fixture(scope="session")
+def blank(chromium):
+    """A page for what brings its own; one for all, since a new one takes longer than most tests."""
+    page = chromium.new_page()
+    yield page
+    page.close()

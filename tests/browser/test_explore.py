@@ -4,7 +4,6 @@ Each figure is set to the ends of its sliders and to random places. A check read
 the sentence below it. What each must show stands in moving/, with wrong figures to be found.
 """
 
-import contextlib
 import itertools
 import math
 import random
@@ -16,7 +15,8 @@ from moving.figure import SCRIPTS, Figure, value
 
 from attnlib.scaling import expected_saturation
 
-# A page is visited once for all that is tried on its figures there.
+# A page is visited once for all that is tried on its figures there. None has formulas in it.
+FORMULAS = False
 PAGES = list(dict.fromkeys(figure.page for figure in FIGURES.values()))
 shown = pytest.mark.parametrize("view", [(p, 1280) for p in PAGES], indirect=True, ids=PAGES)
 
@@ -95,22 +95,23 @@ def presses(page, slider, said):
 
 
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
-def test_without_scripts_a_sentence_says_where_the_figure_starts(visit, chromium, figure):
+def test_without_scripts_a_sentence_says_where_the_figure_starts(visit, blank, figure):
     page = visit(figure.page, java_script_enabled=False)
     page.evaluate(UNFOLD)
     root = page.locator(figure.selector)
     assert root.is_visible()
     words = root.text_content()
     assert "shown on the site, where scripts run" in words
-    with alone(chromium, figure) as page:
-        (start,) = figure.see(page)
+    alone(blank, figure)
+    (start,) = figure.see(blank)
     assert [n for n in re.findall(r"\d+\.\d+", words) if n not in start.said] == []
 
 
 @pytest.mark.parametrize("by", ["mouse", "finger"])
 def test_the_query_follows_what_is_pressed_on_the_plane(visit, by):
     figure = FIGURES["explore-first-look"]
-    page = visit(figure.page, width=1280 if by == "mouse" else 375, has_touch=by == "finger")
+    finger = by == "finger"
+    page = visit(figure.page, width=375 if finger else 1280, has_touch=finger, formulas=False)
     plane = page.locator(f"{figure.selector} .plane")
     plane.scroll_into_view_if_needed()
     box, scrolled = plane.bounding_box(), page.evaluate("scrollY")
@@ -140,10 +141,9 @@ def test_the_query_follows_what_is_pressed_on_the_plane(visit, by):
 # -- wrong figures, which the checks must notice -----------------------------------------------
 
 
-@contextlib.contextmanager
-def alone(chromium, figure: Figure, old="", new=""):
+def alone(page, figure: Figure, old="", new=""):
     """The figure on a page of its own, with something in its scripts exchanged."""
-    page = chromium.new_page()
+    page.goto("about:blank")  # forgets the scripts of the one before
     page.set_content(f"<div class={figure.selector[1:]}></div>{figure.data}")
     scripts = [(SCRIPTS / f"{s}.js").read_text(encoding="utf-8") for s in ("kit", figure.topic)]
     if old:
@@ -151,32 +151,30 @@ def alone(chromium, figure: Figure, old="", new=""):
         scripts = [script.replace(old, new) for script in scripts]
     for script in scripts:
         page.add_script_tag(content=script)
-    yield page
-    page.close()
 
 
 @pytest.mark.parametrize(("name", "old", "new"), WRONG.values(), ids=WRONG)
-def test_a_wrong_figure_is_noticed(chromium, name, old, new):
+def test_a_wrong_figure_is_noticed(blank, name, old, new):
     figure = FIGURES[name]
-    with alone(chromium, figure, old, new) as page:
-        seen = figure.see(page, figure.settings(page, more=5))
+    alone(blank, figure, old, new)
+    seen = figure.see(blank, figure.settings(blank, more=5))
     with pytest.raises(AssertionError):
         list(map(figure.check, seen))
 
 
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=FIGURES)
-def test_a_right_figure_alone_passes(chromium, figure):
+def test_a_right_figure_alone_passes(blank, figure):
     """So what is noticed above is what was exchanged."""
-    with alone(chromium, figure) as page:
-        list(map(figure.check, figure.see(page, figure.settings(page))))
+    alone(blank, figure)
+    list(map(figure.check, figure.see(blank, figure.settings(blank))))
 
 
-def test_the_figure_of_scaling_reads_what_the_package_computes(chromium):
+def test_the_figure_of_scaling_reads_what_the_package_computes(blank):
     """Where that takes no seconds: up to d_k = 16. tests/test_scaling.py goes further."""
     figure, draw = FIGURES["explore-scaling"], random.Random(0)
     settings = [[draw.randint(1, 16), draw.randint(1, 19)] for _ in range(4)]
-    with alone(chromium, figure) as page:
-        for seen in figure.see(page, settings)[1:]:
-            d, doublings = seen.values
-            exact, _ = expected_saturation(2 ** int(doublings), math.sqrt(d))
-            assert abs(1 - seen.number("without", "cy")[0] / 240 - exact) < 0.005
+    alone(blank, figure)
+    for seen in figure.see(blank, settings)[1:]:
+        d, doublings = seen.values
+        exact, _ = expected_saturation(2 ** int(doublings), math.sqrt(d))
+        assert abs(1 - seen.number("without", "cy")[0] / 240 - exact) < 0.005

@@ -46,19 +46,19 @@ def is_open(page, selector):
 
 
 def test_an_old_anchor_in_the_section_for_the_expert_opens_it(visit):
-    page = visit("notebooks/ordering.html#thm-order-pinsker")
+    page = visit("notebooks/ordering.html#thm-order-pinsker", formulas=False)
     assert is_open(page, "details.expert")
 
 
 def test_numbers_for_a_script_leave_no_empty_box(visit):
-    page = visit("notebooks/pruning.html")
+    page = visit("notebooks/pruning.html", formulas=False)
     assert page.locator(".cell_output:has(.pruning-record)").bounding_box() is None
 
 
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_the_switch_opens_all_and_is_remembered(visit, address, site, scheme):
     base = address if scheme == "http" else site.as_uri() + "/"
-    page = visit(SOFTMAX, base=base)
+    page = visit(SOFTMAX, base=base, formulas=False)
     folds = count(page, FOLDS)
     assert folds > 20
     assert count(page, f"{FOLDS}[open]") == 0
@@ -66,14 +66,14 @@ def test_the_switch_opens_all_and_is_remembered(visit, address, site, scheme):
     button.click()
     assert count(page, f"{FOLDS}[open]") == folds
     assert count(page, "article details.solution[open]") == 0
-    other = visit("notebooks/pruning.html", base=base, context=page.context)
+    other = visit("notebooks/pruning.html", base=base, context=page.context, formulas=False)
     assert count(other, FOLDS) == count(other, f"{FOLDS}[open]") > 0
     button.press("Enter")
     assert count(page, f"{FOLDS}[open]") == 0
 
 
 def test_code_that_teaches_is_open_and_the_rest_is_not(visit):
-    page = visit(SOFTMAX)
+    page = visit(SOFTMAX, formulas=False)
     code = page.evaluate("""[...document.querySelectorAll("article div.cell_input")]
       .map((cell) => [cell.checkVisibility({ contentVisibilityAuto: true }), cell.textContent])""")
     shown = [text for visible, text in code if visible]
@@ -97,7 +97,7 @@ def test_an_address_opens_what_it_leads_to(visit, hash, opened):
     assert is_open(page, opened)
     top = page.evaluate("(s) => document.querySelector(s).getBoundingClientRect().top", hash)
     assert 0 <= top < 300
-    page = visit(SOFTMAX)
+    page = visit(SOFTMAX, formulas=False)
     assert not is_open(page, opened)
     page.evaluate("(hash) => { location.hash = hash; }", hash)
     page.wait_for_timeout(200)
@@ -107,16 +107,16 @@ def test_an_address_opens_what_it_leads_to(visit, hash, opened):
 def test_an_address_opens_what_it_stands_in(visit):
     """Here an equation within a folded proof."""
     path = "notebooks/ordering.html"
-    inside = visit(path).evaluate(
+    inside = visit(path, formulas=False).evaluate(
         "document.querySelector('details.proof-rest div.math[id]')?.id ?? null"
     )
     assert inside is not None
-    page = visit(f"{path}#{inside}")
+    page = visit(f"{path}#{inside}", formulas=False)
     assert page.locator(f"[id='{inside}']").is_visible()
 
 
 def test_paper_gets_proofs_and_solutions_and_no_folded_code(visit):
-    page = visit(SOFTMAX)
+    page = visit(SOFTMAX, formulas=False)
     kinds = ("proof-rest", "answers", "solution", "code", "evidence")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert [count(page, f"article details.{kind}[open]") > 0 for kind in kinds] == [
@@ -152,7 +152,7 @@ def test_a_link_that_is_pointed_at_shows_what_it_leads_to(visit, address, site, 
 
 
 def test_the_keyboard_shows_previews_too(visit):
-    page = visit(SOFTMAX)
+    page = visit(SOFTMAX, formulas=False)
     link = page.locator("article a[href^='#thm-']:visible").first
     page.keyboard.press("Tab")  # the keyboard is in use
     link.focus()
@@ -236,6 +236,20 @@ def test_search_finds_it_and_quotes_prose(visit, query):
         assert "import " not in text
 
 
+def test_search_puts_whole_words_before_parts_of_names(visit):
+    page = visit("search.html?q=mask")
+    page.wait_for_function("document.querySelector('#search-results .search-summary').innerText")
+    found = page.evaluate("""Search._performSearch(...Search._parseQuery("mask")).reverse()
+      .map(([page, title]) => [page, title])""")
+    names = [at for at, (_, title) in enumerate(found) if title.endswith("_mask")]
+    chapters = [at for at, (page, _) in enumerate(found) if page.startswith("notebooks/")]
+    assert len(names) > 1
+    assert len(chapters) > 5
+    assert max(chapters) < min(names)
+    shown = page.locator("#search-results li a").first.get_attribute("href")
+    assert shown.endswith("glossary.html#term-mask")
+
+
 # -- formulas and figures ----------------------------------------------------------------------
 
 
@@ -278,7 +292,7 @@ def test_every_control_shows_that_it_has_the_focus(visit):
 
 
 def test_who_wants_no_motion_gets_none(visit):
-    page = visit(SOFTMAX, reduced_motion="reduce")
+    page = visit(SOFTMAX, formulas=False, reduced_motion="reduce")
     assert (
         page.evaluate("""[...document.querySelectorAll("body *")].filter((node) => {
       const style = getComputedStyle(node);
@@ -426,7 +440,7 @@ def test_axe_finds_nothing_where_all_is_open_and_set_either(visit, theme, width)
 
 
 def test_a_faint_text_is_noticed_wherever_it_stands(visit):
-    page = visit("notebooks/first_look.html", reduced_motion="reduce")
+    page = visit("notebooks/first_look.html", formulas=False, reduced_motion="reduce")
     page.add_style_tag(content="article section p:nth-of-type(3) { color: #999 !important; }")
     assert [rule for rule, _ in faint(page, "light")] == ["color-contrast"]
 
