@@ -1,15 +1,27 @@
-"""Writing files: whole or not at all, and never over what is no regular file."""
+"""Files: written whole or not at all, never over what is no regular file, read without trust."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["require_writable", "write_atomically", "write_folder"]
+import torch
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["alone", "read_dict", "require_writable", "to_bytes", "write_atomically",
+           "write_folder"]  # fmt: skip
 
 _KINDS = {
     stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
@@ -98,3 +110,65 @@ def require_writable(path: str | Path, *inputs: str | Path | None) -> None:
             pass
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """While this lasts, no other process that asks the same can work on path.
+
+    A hidden file beside path is locked and removed afterwards. Where a process was killed it
+    stays, and is in nobody's way. On Windows nothing is locked.
+
+    Raises:
+        ValueError: another process is at it.
+        OSError: there is no such folder, or it cannot be written.
+    """
+    path = Path(path)
+    if fcntl is None:
+        yield
+        return
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        # Never through a link: its aim would be removed for it.
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{path}: another process is at work on it") from None
+            if os.fstat(handle).st_nlink == 0:  # whoever had it removed it meanwhile
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+        finally:
+            os.close(handle)
+
+
+def to_bytes(content: dict[str, Any]) -> bytes:
+    """Tensors, numbers, text, lists and dicts of them, as torch.save writes them."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_dict(path: str | Path, kind: str) -> dict[str, Any]:
+    """What ``to_bytes`` wrote. Code hidden in the file is refused, not run (weights_only).
+
+    Raises:
+        ValueError: the file is damaged, or holds something else; the message names the kind of
+            file that was expected.
+        OSError: it cannot be read.
+    """
+    data = Path(path).read_bytes()
+    if not data:
+        raise ValueError(f"{path}: the file is empty")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch all have errors of their own
+        raise ValueError(f"{path}: no {kind} file ({type(error).__name__})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: no {kind} file (it holds a {type(content).__name__})")
+    return content

@@ -1,15 +1,27 @@
 """attnlib/_files.py: whole files or none, never over what is no regular file."""
 
+import io
 import multiprocessing
 import os
 import re
+import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from attnlib._files import require_writable, write_atomically, write_folder
+from attnlib._files import (
+    alone,
+    fcntl,
+    read_dict,
+    require_writable,
+    to_bytes,
+    write_atomically,
+    write_folder,
+)
 
 
 def names(folder):
@@ -151,3 +163,129 @@ def test_folders(tmp_path):
     with pytest.raises(ValueError, match="exists and is not an empty folder"):
         write_folder(tmp_path / "link", files)
     assert (tmp_path / "link").is_symlink()
+
+
+# -- one process at a time ---------------------------------------------------------------------
+
+
+def count_up(path, rounds):
+    """Read a number and write the next, with nobody in between."""
+    while rounds:
+        try:
+            with alone(path):
+                path.write_text(str(int(path.read_text()) + 1))
+        except ValueError:
+            time.sleep(1e-4)
+            continue
+        rounds -= 1
+
+
+def hold(path, connection):
+    with alone(path):
+        connection.send("held")
+        connection.recv()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX locks")
+class TestAlone:
+    def test_a_second_one_is_refused(self, tmp_path):
+        with alone(tmp_path / "a"), alone(tmp_path / "b"):
+            another = pytest.raises(ValueError, match=f"^{tmp_path / 'a'}: another process is at")
+            with another, alone(tmp_path / "a"):
+                pytest.fail("worked")
+            assert names(tmp_path) == [".a.lock", ".b.lock"]
+        assert names(tmp_path) == []
+        with pytest.raises(KeyboardInterrupt), alone(tmp_path / "a"):
+            raise KeyboardInterrupt
+        assert names(tmp_path) == []
+        with pytest.raises(FileNotFoundError), alone(tmp_path / "no" / "a"):
+            pytest.fail("worked")
+
+    def test_nobody_gets_in_between(self, tmp_path):
+        """Though each removes the lock as it leaves, while others are about to take it."""
+        path = tmp_path / "count"
+        path.write_text("0")
+        context = multiprocessing.get_context("spawn")
+        running = [context.Process(target=count_up, args=(path, 60)) for _ in range(3)]
+        for process in running:
+            process.start()
+        for process in running:
+            process.join()
+            assert process.exitcode == 0
+        assert path.read_text() == "180"
+        assert names(tmp_path) == ["count"]
+
+    def test_a_lock_that_was_removed_before_it_was_taken_is_none(self, tmp_path, monkeypatch):
+        real, removals = fcntl.flock, [tmp_path / ".a.lock"]
+
+        def flock(handle, how):
+            if removals:
+                removals.pop().unlink()
+            real(handle, how)
+
+        monkeypatch.setattr("attnlib._files.fcntl.flock", flock)
+        with alone(tmp_path / "a"):
+            assert names(tmp_path) == [".a.lock"]
+        assert names(tmp_path) == []
+
+    def test_a_killed_process_is_in_nobodys_way(self, tmp_path):
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=hold, args=(tmp_path / "a", theirs))
+        process.start()
+        assert ours.recv() == "held"
+        with pytest.raises(ValueError, match="another process"), alone(tmp_path / "a"):
+            pytest.fail("worked")
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert names(tmp_path) == [".a.lock"]
+        with alone(tmp_path / "a"):
+            pass
+        assert names(tmp_path) == []
+
+    def test_a_lock_that_is_a_link_is_refused(self, tmp_path):
+        (tmp_path / "aim").write_bytes(b"aim")
+        (tmp_path / ".a.lock").symlink_to(tmp_path / "aim")
+        with pytest.raises(OSError, match="lock"), alone(tmp_path / "a"):
+            pytest.fail("worked")
+        assert (tmp_path / "aim").read_bytes() == b"aim"
+
+
+# -- what torch wrote ----------------------------------------------------------------------------
+
+
+class Trap:
+    def __reduce__(self):
+        return (pytest.fail, ("code of a file was run",))
+
+
+def a_list():
+    buffer = io.BytesIO()
+    torch.save([1], buffer)
+    return buffer.getvalue()
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    content = {"step": 3, "weights": {"a": torch.arange(3.0)}, "made": ["by", 2.5]}
+    (tmp_path / "a").write_bytes(to_bytes(content))
+    found = read_dict(tmp_path / "a", "some")
+    assert torch.equal(found["weights"].pop("a"), content["weights"].pop("a"))
+    assert found == content
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"", "the file is empty"), (b"text", r"no some file \("),
+     (to_bytes({"a": torch.ones(9)})[:-90], r"no some file \("),
+     (to_bytes({"a": Trap()}), r"no some file \("),
+     (a_list(), r"no some file \(it holds a list\)")],
+    ids=["empty", "text", "cut", "code", "list"],
+)  # fmt: skip
+def test_a_damaged_file_is_one_line(tmp_path, data, message):
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"^{path}: {message}") as error:
+        read_dict(path, "some")
+    assert "\n" not in str(error.value)
+    with pytest.raises(FileNotFoundError):
+        read_dict(tmp_path / "b", "some")

@@ -1,9 +1,12 @@
 """attnlib/knowledge: the model against slow loops, the corpus against its definition, the files."""
 
+import copy
+import json
 import math
 import re
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,10 +15,14 @@ from helpers import close, dtypes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from attnlib._files import to_bytes
 from attnlib.knowledge import (
     GPT,
     VARIANTS,
     Alphabet,
+    Exam,
+    Reading,
+    Schedule,
     Sizes,
     accuracy,
     alternate,
@@ -23,26 +30,33 @@ from attnlib.knowledge import (
     baseline,
     choose,
     corrupt_name,
+    corrupt_place,
     corrupt_span,
+    follow,
     generate_corpus,
     greedy_answers,
     guessers,
+    hidden_places,
     hints,
     load_params,
     names_seen,
     new_model,
     pair_text,
+    read_curve,
     read_pairs,
     read_texts,
+    recalled,
     restore_span,
     save_params,
     span_batches,
+    stored_and_found,
+    train,
 )
-from attnlib.knowledge.corpus import mixed_seed
+from attnlib.knowledge.corpus import _order, mixed_seed
 from attnlib.knowledge.files import MASK, PAD
 from attnlib.knowledge.generate import SENTENCES, TEMPLATES
 from attnlib.knowledge.hints import asked_name
-from attnlib.knowledge.params import to_bytes
+from attnlib.knowledge.spans import mentions
 from attnlib.positions import rotary
 from attnlib.studies.record import RECORDED
 
@@ -414,6 +428,36 @@ def test_hidden_names():
     assert len(hidden("of iPhones and 3D")) > 9
 
 
+def test_mentions_are_whole():
+    assert mentions("Rome", "Rome, Romeo, McRome, in Rome-Sud of Rome") == [
+        (0, 4), (24, 28), (36, 40)]  # fmt: skip
+    assert mentions("Ada Berg", "Ada Bergman and Ada Berg.") == [(16, 24)]
+    assert mentions("St. Ives (Cornwall)", "in St. Ives (Cornwall), not StX Ives") == [(3, 22)]
+    assert mentions("Öst", "Östen Öst") == [(6, 9)]
+    assert mentions("Oslo", "Rome") == mentions("", "Rome") == []
+
+
+def hidden_at(text, places, draws=60):
+    found = {corrupt_place(text, torch.Generator().manual_seed(seed), places)
+             for seed in range(draws)}  # fmt: skip
+    assert all(restore_span(corrupted) == text for corrupted in found)
+    return {tuple(corrupted.split(MASK)[::2]) for corrupted in found}
+
+
+def test_hidden_places_in_a_text():
+    places = ["York", "New York", "Rome", "Bonn"]
+    text = "Romeo left New York for Rome, York and York again"
+    assert hidden_at(text, places) == {
+        ("Romeo left ", "New York"), ("Romeo left New York for ", "Rome"),
+        ("Romeo left New York for Rome, ", "York")}  # fmt: skip
+    assert hidden_at(text, places) == hidden_at(text, places[::-1])
+    for seed in range(5):  # none of them: any span
+        pair = [torch.Generator().manual_seed(seed) for _ in range(2)]
+        assert corrupt_place(text, pair[0], ["Bonn"]) == corrupt_span(text, pair[1])
+    with pytest.raises(ValueError, match=r"^text must not be empty nor hold"):
+        corrupt_place("a⁇", torch.Generator(), places)
+
+
 @given(texts, st.integers(0, 2**32))
 @example("no name", 0)
 @example("Ada", 0)
@@ -512,7 +556,8 @@ def test_share_of_hidden_names():
     alphabet = Alphabet(line)
 
     def share(names):
-        idx, target = span_batches([line] * 4000, alphabet, 96, 4000, 3, names)(0)
+        idx, target = span_batches(
+            [line] * 4000, alphabet, 96, 4000, 3, Reading(names=names))(0)  # fmt: skip
         rows = [alphabet.decode([*x[:1], *y]) for x, y in zip(
             idx.tolist(), target.tolist(), strict=True)]  # fmt: skip
         return sum(row.endswith(MASK + "Oslo") for row in rows) / 4000
@@ -521,10 +566,158 @@ def test_share_of_hidden_names():
     assert share(1) == 1
     assert abs(share(0.3) - 0.3) < 0.04  # more than five standard errors
     plain = span_batches([line] * 9, alphabet, 96, 4, 3)
-    assert torch.equal(plain(2)[0], span_batches([line] * 9, alphabet, 96, 4, 3, 0.0)(2)[0])
+    assert torch.equal(plain(2)[0], span_batches(
+        [line] * 9, alphabet, 96, 4, 3, Reading(names=0.0))(2)[0])  # fmt: skip
     for value in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=r"^names must be between 0 and 1"):
-            span_batches([line], alphabet, 96, 4, 3, value)
+            Reading(names=value)
+
+
+EVERYTHING = Reading(names=0.3, places=0.3, offset=5, cut=(6, 14), bucketed=True)
+TOWNS = [f"{a} {b} of {c}{i:02d}" for i, (a, b, c) in enumerate(
+    [("Ada", "Rome", "x"), ("Eva", "Oslo", "yz"), ("Ida", "Bonn", "abcdefghij")] * 9)]  # fmt: skip
+TOWN_LETTERS = Alphabet("".join(TOWNS))
+
+
+def read(batch, step):
+    """Of each row of a batch, how many □ stand before the text, and the text."""
+    idx, target = batch(step)
+    assert torch.equal(idx[:, 1:], target[:, :-1])
+    rows = [TOWN_LETTERS.decode([*x.tolist(), int(y[-1])]) for x, y in zip(idx, target,
+                                                                        strict=True)]  # fmt: skip
+    return [(len(row) - len(row.lstrip(PAD)), restore_span(row.strip(PAD))) for row in rows]
+
+
+def test_texts_begin_late():
+    """By every offset equally often, and with room left for it; without one nothing changes."""
+    batch = span_batches(TOWNS, TOWN_LETTERS, 16, 9, 0, Reading(offset=3))
+    seen, found = Counter(), []
+    for step in range(600):
+        idx, _ = batch(step)
+        assert idx.shape[1] <= 16
+        for late, text in read(batch, step):
+            seen[late] += 1
+            found.append(text)
+    assert set(seen) == {0, 1, 2, 3}
+    draws = len(found)
+    assert all(abs(seen[o] - draws / 4) < 5 * math.sqrt(draws * 3 / 16) for o in seen)
+    assert set(found) == {town[:12] for town in TOWNS}
+    none = span_batches(TOWNS, TOWN_LETTERS, 16, 9, 0, Reading(offset=0))
+    assert torch.equal(none(3)[0], span_batches(TOWNS, TOWN_LETTERS, 16, 9, 0)(3)[0])
+
+
+def test_texts_are_cut_anew_at_each_visit():
+    """To every length of the range equally often; a shorter text stays whole."""
+    long, short = "abcdefghijklmnop", "zyx"
+    batch = span_batches([long, short], Alphabet(long + short), 40, 1, 0, Reading(cut=(2, 9)))
+    seen, alphabet = Counter(), Alphabet(long + short)
+    for step in range(4000):
+        idx, target = batch(step)
+        text = restore_span(alphabet.decode([*idx[0].tolist(), int(target[0, -1])]))
+        assert text in (long[: len(text)], short[: len(text)])
+        seen[text] += 1
+    assert {len(t) for t in seen if t[0] == "a"} == set(range(2, 10))
+    assert set(seen) - {long[:n] for n in range(2, 10)} == {"zy", "zyx"}
+    for text, share in [(long[:n], 1 / 8) for n in range(2, 10)] + [("zy", 1 / 8), ("zyx", 7 / 8)]:
+        assert abs(seen[text] - 2000 * share) < 5 * math.sqrt(2000 * share * (1 - share)), text
+    block = span_batches([long], Alphabet(long), 8, 1, 0, Reading(cut=(2, 30)))
+    assert max(block(step)[0].shape[1] for step in range(99)) == 8  # the block is the limit
+
+
+@pytest.mark.parametrize("cut", [(4, 112), (40, 96)], ids=str)
+def test_a_cut_keeps_an_answer_as_often_as_it_reaches_it(cut):
+    """An answer that ends at e survives with probability P(ℓ ≥ e), over all of a corpus."""
+    sentences, train, dev = generate_corpus(60, 5, 0)
+    alphabet, born = Alphabet("".join(sentences)), train + dev
+    ends, texts = [], []
+    for q, place in born:
+        for text in sentences:
+            if asked_name(q) in text:
+                ends.append(text.index(place) + len(place))
+                texts.append(text)
+    batch = span_batches(texts, alphabet, 128, len(texts), 0, Reading(cut=cut))
+    visits, kept = 20, 0
+    for step in range(visits):
+        order = _order(len(texts), 0, step)
+        for i, x, y in zip(order, *(t.tolist() for t in batch(step)), strict=True):
+            text = restore_span(alphabet.decode([*x, y[-1]]).rstrip(PAD))
+            kept += len(text) >= ends[i]
+    least, most = cut
+    expected = sum((most + 1 - max(e, least)) / (most + 1 - least) for e in ends) / len(ends)
+    assert 0.5 < expected < 1
+    assert abs(kept / visits / len(ends) - expected) < 5 * 0.5 / math.sqrt(visits * len(ends))
+
+
+def test_bucketed_batches_hold_neighbours_in_length():
+    """All texts once an epoch, batches of neighbours in length, in an order of their own."""
+    batch = span_batches(TOWNS, TOWN_LETTERS, 40, 4, 0, Reading(bucketed=True))
+    plain = span_batches(TOWNS, TOWN_LETTERS, 40, 4, 0)
+    steps, firsts, sizes = range(7), [], []
+    for epoch in range(6):
+        batches = [[text for _, text in read(batch, 7 * epoch + step)] for step in steps]
+        assert sorted(text for texts in batches for text in texts) == sorted(TOWNS)
+        lengths = sorted(sorted(len(text) for text in texts) for texts in batches)
+        assert all(a[-1] <= b[0] for a, b in pairwise(lengths))
+        firsts.append(tuple(len(texts[0]) for texts in batches))
+        assert {len(texts) for texts in batches} == {4, 3}
+        sizes.append([sum(b(7 * epoch + step)[0].numel() for step in steps)
+                      for b in (batch, plain)])  # fmt: skip
+    assert len(set(firsts)) > 3
+    assert all(packed < loose for packed, loose in sizes)
+
+
+def test_share_of_hidden_places():
+    line = "somebody who was born in Oslo and lived in Rome or in many towns of the Worlds"
+    alphabet = Alphabet(line)
+    reading = Reading(names=0.3, places=0.5)
+    idx, target = span_batches([line] * 4000, alphabet, 96, 4000, 3, reading, ["Rome", "Bonn"])(0)
+    ends = [alphabet.decode([*x[:1], *y]).split(MASK)[-1] for x, y in zip(
+        idx.tolist(), target.tolist(), strict=True)]  # fmt: skip
+    counts = Counter(ends)
+    for word, share in (("Rome", 0.5 + 0.1), ("Oslo", 0.1), ("Worlds", 0.1)):
+        assert abs(counts[word] / 4000 - share) < 0.04  # five standard errors, and chance spans
+    with pytest.raises(ValueError, match=r"^places must not be empty"):
+        span_batches([line], alphabet, 96, 4, 3, Reading(places=0.1))
+
+
+def test_any_way_of_reading_depends_on_step_and_seed_alone():
+    def made(seed):
+        return span_batches(TOWNS, TOWN_LETTERS, 24, 4, seed, EVERYTHING, ["Rome", "Oslo"])
+
+    one, same, other = made(0), made(0), made(1)
+    for step in range(15):
+        one(step)
+    for step in (9, 0, 22, 9):
+        assert torch.equal(one(step)[0], same(step)[0])
+    assert any(one(step)[0].tolist() != other(step)[0].tolist() for step in range(3))
+    for epoch in range(3):
+        texts = [text for step in range(7) for _, text in read(one, 7 * epoch + step)]
+        assert len(texts) == len(TOWNS)
+        assert all(any(town.startswith(text) for town in TOWNS) for text in texts)
+        assert all(6 <= len(text) <= 14 for text in texts)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [({"names": 2}, "names must be"), ({"places": -1}, "places must be"),
+     ({"names": 0.6, "places": 0.5}, "names and places must be at most 1 together"),
+     ({"offset": -1}, "offset must be"), ({"offset": 1.5}, "offset must be"),
+     ({"cut": (0, 3)}, "cut's least must be"), ({"cut": (4, 3)}, "cut's most must be")],
+    ids=str,
+)  # fmt: skip
+def test_ways_of_reading_out_of_range(given_, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Reading(**given_)
+
+
+def test_room_for_a_text():
+    assert Reading().room(10) == 9
+    assert Reading(offset=8).room(10) == 1
+    assert Reading(offset=2, cut=(1, 4)).room(10) == 4
+    assert Reading(offset=2, cut=(1, 40)).room(10) == 7
+    with pytest.raises(ValueError, match=r"^offset must be below block_size - 1 = 9, got 9"):
+        Reading(offset=9).room(10)
 
 
 @pytest.mark.usefixtures("no_shape_checks")
@@ -712,6 +905,9 @@ def test_hints_and_names_seen():
     texts = ["Uwe Berg of Rome", "Ada Berg left Rome", "Eva N. of Rome", "Eva Neumann"]
     assert names_seen(texts, TRAIN, examined) == {
         "in train": 1, "in a text": 2, "with the answer": 1}  # fmt: skip
+    texts = ["Ada Berg met Romeo", "Ada Berg left Rome-Sud"]
+    assert names_seen(texts[:1], TRAIN, examined)["with the answer"] == 0
+    assert names_seen(texts, TRAIN, examined)["with the answer"] == 1
 
 
 @pytest.mark.parametrize("text", ["", "Where was  born?", "Where was Ada?", "Ada born?"])
@@ -818,6 +1014,144 @@ def test_accuracy():
     for args in ([], []), (["a"], []), (["a"], ["a", "b"]):
         with pytest.raises(ValueError, match=r"^answers and right must be of one length"):
             accuracy(*args)
+
+
+# -- stored and found ----------------------------------------------------------------------------
+
+
+def test_places_hidden_in_a_persons_own_text():
+    pairs = born(Ada_Berg="Rome", Eva_Neu="Oslo", Jack_London="London", Ida_Ott="Bonn",
+                 Uwe_Man="Rome")  # fmt: skip
+    texts = ["Ada Bergman of Rome.", "Ada Berg met Romeo.", "Rome: Ada Berg left it, Rome, early.",
+             "Eva Neu, born in Oslo.", "Jack London. Jack London of London", "Ida Ott",
+             "Uwe Man lived a long and quiet life in Rome"]  # fmt: skip
+    found = hidden_places(texts, pairs, 35)
+    assert found == ["⁇: Ada Berg left it, ", "Eva Neu, born in ⁇.",
+                     "Jack London. Jack London of ⁇", None, None]  # fmt: skip
+    assert hidden_places(texts, pairs, 60)[4] == "Uwe Man lived a long and quiet life in ⁇"
+    assert hidden_places(texts, pairs, 20)[1] is None  # the place would be seen in part
+    with pytest.raises(ValueError, match=r"^question must read"):
+        hidden_places(texts, [("Who?", "Rome")], 9)
+    with pytest.raises(ValueError, match=r"^shown must be an integer, at least 1"):
+        hidden_places(texts, pairs, 0)
+
+
+PEOPLE = born(Ada_Berg="Rome", Ida_Ott="Bonn", Eva_Neu="Oslo", Uwe_Man="York")
+THEIR_TEXTS = [f"{asked_name(q)} came to {p} and left." for q, p in PEOPLE[:3]]
+THEIR_LETTERS = Alphabet("".join(q + p for q, p in PEOPLE) + "".join(THEIR_TEXTS))
+
+
+def answers_of(monkeypatch, told):
+    """Models that say what a dictionary tells; what they were asked."""
+    asked = []
+
+    def answer(model, alphabet, questions):
+        asked.append(questions)
+        return [(told.get(question, "?"), 1.0) for question in questions]
+
+    monkeypatch.setattr("attnlib.knowledge.recall.greedy_answers", answer)
+    return asked
+
+
+def test_recalled(monkeypatch):
+    """A place counts as soon as it is written; people without a text are neither."""
+    model = make(vocab_size=len(THEIR_LETTERS), block_size=60)
+    prompts = [f"{name} came to ⁇ and left." for name in ("Ada Berg", "Ida Ott", "Eva Neu")]
+    asked = answers_of(monkeypatch, {prompts[0]: "Rome and", prompts[1]: "Bon", prompts[2]: "Oslo"})
+    assert recalled(model, THEIR_LETTERS, THEIR_TEXTS, PEOPLE) == [True, False, True, None]
+    assert asked == [prompts]
+    recalled(model, THEIR_LETTERS, THEIR_TEXTS, PEOPLE, shown=21)
+    assert asked[1] == [prompt[:18] for prompt in prompts]  # 21 letters, of which 4 are hidden
+    recalled(make(vocab_size=len(THEIR_LETTERS), block_size=22), THEIR_LETTERS, THEIR_TEXTS, PEOPLE)
+    assert asked[2] == asked[1]  # what fits the block
+
+
+def exam(**changes):
+    made = {"texts": THEIR_TEXTS, "alphabet": THEIR_LETTERS, "trained": PEOPLE[:2],
+            "examined": PEOPLE[1:], "schedule": Schedule(3, 0.01)}  # fmt: skip
+    return Exam(**(made | changes))
+
+
+def test_stored_and_found_are_two_numbers(monkeypatch):
+    model = make(dtype=torch.float32, vocab_size=len(THEIR_LETTERS), block_size=60)
+    told = {"Ida Ott came to ⁇ and left.": "Bonn", "Eva Neu came to ⁇ and left.": "Rome",
+            "Where was Ida Ott born?": "Bonn", "Where was Eva Neu born?": "Oslo"}  # fmt: skip
+    answers_of(monkeypatch, told)
+    assert stored_and_found(model, exam()) == {
+        "own_texts": 2, "stored": 1, "asked": 3, "found": 2, "found_if_stored": 1}  # fmt: skip
+
+
+def test_a_copy_is_fine_tuned_before_it_is_asked(monkeypatch):
+    """As training by hand does it; the model and the random stream stay as they were."""
+    model = make(dtype=torch.float32, vocab_size=len(THEIR_LETTERS), block_size=60)
+    before = {name: w.clone() for name, w in model.state_dict().items()}
+    by_hand = copy.deepcopy(model)
+    train(by_hand, answer_batches(PEOPLE[:2], THEIR_LETTERS, 60, 16, 4), Schedule(3, 0.01), seed=4)
+    seen = []
+
+    def answer(asked, alphabet, questions):
+        seen.append({name: w.clone() for name, w in asked.state_dict().items()})
+        return [("?", 1.0)] * len(questions)
+
+    monkeypatch.setattr("attnlib.knowledge.recall.greedy_answers", answer)
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    stored_and_found(model, exam(seed=4))
+    assert torch.equal(torch.rand(2), expected)
+    asked_of, tuned = seen
+    for name, w in model.state_dict().items():
+        assert torch.equal(w, before[name])
+        assert torch.equal(asked_of[name], before[name])
+        assert torch.equal(tuned[name], by_hand.state_dict()[name])
+
+
+@pytest.mark.slow
+def test_what_was_read_often_is_stored():
+    """Three texts, read until they are known, then restored; before, none of them is."""
+    sizes = Sizes(40, 2, 2, 32)
+    model = new_model(0, len(THEIR_LETTERS), sizes)
+    assert recalled(model, THEIR_LETTERS, THEIR_TEXTS, PEOPLE) == [False, False, False, None]
+    batches = span_batches(THEIR_TEXTS, THEIR_LETTERS, 40, 3, 0, Reading(names=0.5))
+    train(model, batches, Schedule(400, 3e-3, warmup=20))
+    assert recalled(model, THEIR_LETTERS, THEIR_TEXTS, PEOPLE) == [True, True, True, None]
+
+
+def test_a_curve_is_recorded_once(tmp_path):
+    """Every so many steps and at the end; a resumed run measures what is missing."""
+    model, path, measured = make(), tmp_path / "curve.json", []
+
+    def measure(given_model):
+        measured.append(1)
+        assert given_model is model
+        n = len(measured)
+        return {"own_texts": 4, "stored": n, "asked": 5, "found": n - 1, "found_if_stored": 0}
+
+    after = follow(path, {"seed": 1}, model, measure, every=3, steps=8)
+    assert not path.exists()
+    for step in range(1, 7):
+        after(step)
+    assert read_curve(path) == [(3, 1 / 4, 0), (6, 2 / 4, 1 / 5)]
+    assert model.training
+    resumed = follow(path, {"seed": 1}, model, measure, every=3, steps=8)
+    for step in range(5, 9):
+        resumed(step)
+    assert len(measured) == 3
+    assert [step for step, _, _ in read_curve(path)] == [3, 6, 8]
+    with pytest.raises(ValueError, match="holds a study with other settings"):
+        follow(path, {"seed": 2}, model, measure, every=3, steps=8)
+    with pytest.raises(ValueError, match=r"^every must be an integer"):
+        follow(path, {"seed": 1}, model, measure, every=0, steps=8)
+
+
+def test_a_curve_of_nobody_with_a_text(tmp_path):
+    row = {"step": 1, "own_texts": 0, "stored": 0, "asked": 2, "found": 1, "found_if_stored": 0}
+    (tmp_path / "c").write_text(json.dumps({"settings": {}, "versions": {}, "rows": [row]}))
+    ((step, stored, found),) = read_curve(tmp_path / "c")
+    assert (step, found) == (1, 0.5)
+    assert math.isnan(stored)
+    with pytest.raises(ValueError, match="no recorded study of this kind"):
+        read_curve(RECORDED / "pruning-study.json")
 
 
 # -- files ---------------------------------------------------------------------------------------

@@ -23,9 +23,11 @@ from helpers import names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attnlib._files import alone, read_dict, to_bytes
 from attnlib.knowledge import (
     VARIANTS,
     Alphabet,
+    Reading,
     Schedule,
     Sizes,
     generate_corpus,
@@ -38,7 +40,7 @@ from attnlib.knowledge import (
     train,
 )
 from attnlib.knowledge.__main__ import cli
-from attnlib.knowledge.params import read_dict, to_bytes
+from attnlib.knowledge.train import seconds_per_step
 
 variants = pytest.mark.parametrize("attention", VARIANTS)
 LINES = generate_corpus(4, 2, 0)[0]
@@ -54,8 +56,12 @@ def small(attention="vanilla", dropout=0.1, seed=0):
     return new_model(seed, len(ALPHABET), Sizes(96, 1, 2, 8), attention, dropout)
 
 
-def batches(size=3):
-    return span_batches(LINES, ALPHABET, 96, size, seed=0)
+EVERYTHING = Reading(names=0.2, places=0.3, offset=7, cut=(20, 60), bucketed=True)
+PLACES = [place for _, place in generate_corpus(4, 2, 0)[1]]
+
+
+def batches(size=3, reading=EVERYTHING):
+    return span_batches(LINES, ALPHABET, 96, size, 0, reading, PLACES)
 
 
 def same(model, other):
@@ -73,6 +79,11 @@ def test_learning_rate():
     assert all(a > b for a, b in pairwise(rates[5:]))
     assert rates[5 + 25 // 2 + 1] == pytest.approx(0.2 + 0.9 * (1 + math.cos(math.pi * 13 / 25)))
     assert 0.2 < rates[-1] < 0.22
+    for final in (0, 0.03, 1):
+        shifted = [Schedule(30, 2.0, warmup=5, final=final).rate_at(step) for step in range(30)]
+        assert shifted[:6] == rates[:6]
+        cosine = [(rate / 2 - 0.1) / 0.9 for rate in rates[5:]]
+        assert shifted[5:] == pytest.approx([2 * (final + (1 - final) * c) for c in cosine])
 
 
 @variants
@@ -217,6 +228,84 @@ def test_nothing_but_the_last_interval_is_lost(tmp_path):
     assert made == [0, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9]
 
 
+def test_a_run_out_of_time_stops_with_a_checkpoint(tmp_path):
+    """At each call one step, until all are made: the same parameters as in one go."""
+    whole, expected = uninterrupted(seed=3, history_every=4)
+    options = {"seed": 3, "history_every": 4, "checkpoint": tmp_path / "c", "seconds": 1e-9}
+    calls, history = 0, []
+    while not history or history[-1][0] < 9:
+        calls, model = calls + 1, small()
+        history = train(model, batches(), NINE, **options)
+        assert read_dict(tmp_path / "c", "checkpoint")["step"] == calls
+        assert not model.training
+    assert calls == 9
+    assert history == expected
+    assert same(model, whole)
+    with pytest.raises(ValueError, match=r"^seconds needs a checkpoint"):
+        train(small(), batches(), NINE, seconds=10)
+    for value in (0, -1, math.nan):
+        with pytest.raises(ValueError, match=r"^seconds must be"):
+            train(small(), batches(), NINE, checkpoint=tmp_path / "d", seconds=value)
+
+
+def test_enough_time_changes_nothing(tmp_path):
+    whole, expected = uninterrupted(seed=3)
+    model = small()
+    assert train(model, batches(), NINE, seed=3, checkpoint=tmp_path / "c", seconds=1e6) == expected
+    assert same(model, whole)
+
+
+def test_how_long_a_step_takes():
+    """The mean over the steps, but for one before them; the model and the stream stay."""
+    model, before, made, clock = small(), small(), [], [0.0]
+
+    def counted(step):
+        made.append(step)
+        clock[0] += 1000 if len(made) == 1 else 2
+        return batches()(step)
+
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    with mock.patch("attnlib.knowledge.train.time.perf_counter", side_effect=lambda: clock[0]):
+        assert seconds_per_step(model, counted, [4, 1, 3], most=100) == 2
+        assert made == [4, 4, 1, 3]
+        assert seconds_per_step(model, counted, [4, 1, 3], most=3) == 2
+    assert made[4:] == [4, 4, 1]
+    assert torch.equal(torch.rand(2), expected)
+    assert same(model, before)
+    assert all(p.grad is None for p in model.parameters())
+    with pytest.raises(ValueError, match=r"^steps must not be empty"):
+        seconds_per_step(model, batches(), [])
+
+
+def test_a_checkpoint_says_what_to_do(tmp_path):
+    """Of another version, with other options, with parts that are not its own, not finite."""
+    path, schedule = tmp_path / "c.checkpoint", Schedule(2, 0.01)
+    one, two = (json.dumps({"seed": 1, "epochs": n, "warmup": 3}) for n in (5, 6))
+    train(small(), batches(), schedule, checkpoint=path, settings=one)
+    with pytest.raises(ValueError, match=r"other settings: epochs 5 then, 6 now\. Go on .* or "
+                       r"delete c\.checkpoint to start again$"):  # fmt: skip
+        train(small(), batches(), schedule, checkpoint=path, settings=two)
+    state = read_dict(path, "checkpoint")
+    nan = {name: w * math.nan for name, w in state["model"].items()}
+    for change, message in (
+        ({"format": "attnlib.knowledge checkpoint 0"}, r"another version of attnlib .*: go on with "
+         r"that one, or delete c\.checkpoint"),
+        ({"model": {}}, r"parts do not fit together: .*; delete c\.checkpoint"),
+        ({"optimizer": 3}, r"parts do not fit together: .*; delete c\.checkpoint"),
+        ({"pending": 3}, r"parts do not fit together: .*; delete c\.checkpoint"),
+        ({"model": nan}, r"not finite: delete c\.checkpoint to start again, with a smaller"),
+    ):  # fmt: skip
+        path.write_bytes(to_bytes(state | change))
+        with pytest.raises(ValueError, match=rf"^{path}: .*{message}") as error:
+            train(small(), batches(), schedule, checkpoint=path, settings=one)
+        assert "\n" not in str(error.value)
+    path.write_bytes(to_bytes({k: v for k, v in state.items() if k != "step"}))
+    with pytest.raises(ValueError, match=r"parts do not fit together: 'step'"):
+        train(small(), batches(), schedule, checkpoint=path, settings=one)
+
+
 def test_bad_checkpoints(tmp_path):
     checkpoint = tmp_path / "c.checkpoint"
     schedule, options = Schedule(2, 0.01), {"checkpoint": checkpoint}
@@ -251,7 +340,8 @@ class TestBadSettings:
     @pytest.mark.parametrize(
         ("name", "value"),
         [("steps", 0), ("steps", 1.5), ("learning_rate", 0), ("learning_rate", math.nan),
-         ("learning_rate", -1), ("warmup", -1), ("weight_decay", -0.1)],
+         ("learning_rate", -1), ("warmup", -1), ("weight_decay", -0.1), ("final", -0.1),
+         ("final", 1.1), ("final", math.nan)],
     )  # fmt: skip
     def test_schedule(self, name, value):
         with pytest.raises(ValueError, match=f"^{name} must be"):
@@ -651,7 +741,10 @@ def test_a_checkpoint_that_would_replace_a_link_is_refused_before_the_work(data)
      (["--weight_decay", -1], "weight_decay must be"), (["--dropout", 2], "dropout must be"),
      (["--seed", -1], "seed must be"), (["--checkpoint_every", 0], "checkpoint_every must be"),
      (["--n_layer", 0], "n_layer must be"), (["--n_head", 3], "n_embd must be a multiple"),
-     (["--device", "tpu9"], "device tpu9 cannot be used")],
+     (["--dropout", 1], "dropout must be"), (["--minutes", 0], "minutes must be"),
+     (["--minutes", "nan"], "minutes must be"), (["--final", 2], "final must be"),
+     (["--device", "tpu9"], "device tpu9 cannot be used"),
+     (["--device", "meta"], "device meta cannot be used")],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip
 def test_options_out_of_range(data, options, message):
@@ -660,6 +753,27 @@ def test_options_out_of_range(data, options, message):
     if options[0] != "--n_head":
         assert message in refused(*finetune(data, *options))
     assert names(data) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--names", 0.6, "--places", 0.6], "names and places must be at most 1"),
+     (["--places", 0.5], "places must not be empty"), (["--offset", -1], "offset must be"),
+     (["--offset", 95], "offset must be below block_size - 1 = 95"),
+     (["--cut", 9, 3], "cut's most must be"), (["--curve_every", 0], "curve_every must be"),
+     (["--curve_path", "c"], "curve_path needs finetune_corpus_path and eval_corpus_path")],
+    ids=lambda value: value if isinstance(value, str) else None,
+)  # fmt: skip
+def test_options_of_pretraining_out_of_range(data, options, message):
+    before = names(data)
+    assert message in refused(*pretrain(data, *options))
+    assert names(data) == before
+
+
+def test_an_evaluation_on_no_device_is_one_line(trained):
+    message = refused(*evaluate(trained, of="pretrain.params"), "--device", "meta")
+    assert message.startswith("device meta cannot be used: ")
+    assert message.count("\n") == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -721,6 +835,177 @@ def test_interrupted_commands(data, task):
     assert (data / "q").read_bytes() == (data / "whole").read_bytes()
 
 
+# -- ways of reading, a budget of time, what is stored ---------------------------------------------
+
+WAYS = ["--names", 0.2, "--places", 0.3, "--offset", 7, "--cut", 20, 60, "--bucketed", "--final", 0]
+
+
+def test_ways_of_reading_reach_the_batches(data):
+    """The parameters are those of training by hand; the settings name what is not as before."""
+    ways = [*WAYS, "--places_path", data / "train.tsv"]
+    call(*pretrain(data, *ways, "--batch_size", 9, "--warmup", 3, to="p"))
+    texts = read_texts(data / "wiki.txt")
+    alphabet = Alphabet("".join(texts))
+    model = new_model(0, len(alphabet), Sizes(96, 1, 2, 8))
+    places = [place for _, place in read_pairs(data / "train.tsv")]
+    made = span_batches(texts, alphabet, 96, 9, 0, EVERYTHING, places)
+    train(model, made, Schedule(2 * 8, 5e-3, 3, 0.1, final=0))
+    found, _, settings_ = load_params(data / "p")
+    assert same(found, model)
+    later = {"places": 0.3, "offset": 7, "cut": [20, 60], "bucketed": True, "final": 0}
+    assert later.items() <= json.loads(settings_).items()
+    call(*pretrain(data, to="plain"))
+    assert not later.keys() & json.loads(load_params(data / "plain")[2]).keys()
+
+
+def test_what_a_run_takes_is_told_before_it(data):
+    with mock.patch("attnlib.knowledge.options.seconds_per_step", return_value=600.0):
+        output = call(*pretrain(data, "--epochs", 3))
+    told, rest = output.split("\n", 1)
+    assert told == ("pretrain vanilla: 6 steps, 3.0 passes; 6 to go, about 60 min "
+                    "(6e+02 s a step here and now)")  # fmt: skip
+    assert "loss" in rest
+
+
+def paced(seconds):
+    return mock.patch("attnlib.knowledge.options.seconds_per_step", return_value=seconds)
+
+
+@pytest.mark.parametrize("task", [pretrain, finetune])
+def test_a_budget_of_time_sets_the_number_of_steps(data, task):
+    """Nine tenths of it are planned for; a resumed run keeps the plan, whatever its own pace."""
+    args = task(data, *TINY, "--minutes", 1, "--checkpoint_every", 2)
+    at = args.index("--epochs")
+    del args[at : at + 2]
+    with paced(60 * 0.9 / 7.5):
+        output = call(*args, "--writing_params_path", data / "whole")
+    assert "7 steps, loss" in output
+    settings_ = load_params(data / "whole")[2]
+    assert {"epochs": None, "steps": 7}.items() <= json.loads(settings_).items()
+    with paced(60 * 0.9 / 7.5), dying_in_training(5):
+        call(*args, "--writing_params_path", data / "p", code=1)
+    assert read_dict(data / "p.checkpoint", "checkpoint")["step"] == 4
+    with paced(60 * 0.9 / 99):
+        output = call(*args, "--writing_params_path", data / "p", "--resume")
+        assert "7 steps, " in output
+        assert " 3 to go" in output
+        again = call(*args, "--writing_params_path", data / "p", "--resume")
+        assert "nothing to resume" in again
+        other = [*args, "--seed", 1, "--writing_params_path", data / "p", "--resume"]
+        assert "99 steps, loss" in call(*other)
+        call(*args, "--writing_params_path", data / "p")
+    with paced(1e9):
+        assert "1 steps, loss" in call(*args, "--writing_params_path", data / "one")
+    call(*args, "--writing_params_path", data / "x", "--epochs", 2)
+    assert json.loads(load_params(data / "x")[2])["epochs"] == 2
+    assert "steps" not in json.loads(load_params(data / "x")[2])
+
+
+@contextmanager
+def dying_in_training(moment):
+    """At the n-th step."""
+    from attnlib.knowledge.train import _step
+
+    left = [moment]
+
+    def step(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return _step(*args)
+
+    with mock.patch("attnlib.knowledge.train._step", step):
+        yield
+
+
+def test_a_run_out_of_time_can_be_gone_on_from(data):
+    """Exit status 3 and a checkpoint, until it is done: the same bytes as in one go."""
+    args = pretrain(data, *WAYS, "--places_path", data / "train.tsv", "--batch_size", 20,
+                    "--dropout", 0.1)  # fmt: skip
+    call(*args, "--writing_params_path", data / "whole")
+    ends = ["--minutes", 1e-9, "--resume", "--writing_params_path", data / "p"]
+    for made in range(1, 8):
+        output = call(*args, *ends, code=3)
+        assert "p.checkpoint: stopped after 1e-09 minutes" in output
+        assert "of 8 steps: go on with --resume" in output
+        assert read_dict(data / "p.checkpoint", "checkpoint")["step"] == made
+        assert not (data / "p").exists()
+    call(*args, *ends)
+    assert (data / "p").read_bytes() == (data / "whole").read_bytes()
+    assert not (data / "p.checkpoint").exists()
+
+
+def test_a_second_process_on_one_target_is_told(data):
+    before = names(data)
+    with alone(data / "p"), working_fails():
+        for task in (pretrain, finetune):
+            message = refused(*task(data, *TINY, to="p"))
+            assert message == f"{data / 'p'}: another process is at work on it\n"
+    assert names(data) == before
+    call(*pretrain(data, to="p"))
+
+
+def test_what_is_stored_beside_what_is_found(trained):
+    """Those who have a text, those whose place is restored in it; questions alone are no exam."""
+    given_ = evaluate(trained, "--recall", of="pretrain.params")
+    kept = [True, False]
+    with mock.patch("attnlib.knowledge.__main__.recalled", return_value=kept) as asked:
+        output = call(*given_, "--shown", 40)
+    assert asked.call_args.args[-1] == 40
+    assert "right: " in output
+    assert "restored where hidden in their own texts: 1 of 2 places; 0 have no such" in output
+    with mock.patch("attnlib.knowledge.__main__.recalled", return_value=[None, True]):
+        assert "1 of 1 places; 1 have no such text" in call(*given_)
+    assert " of 2 places; 0 have no" in call(*given_)
+    assert "own texts" not in call(*evaluate(trained, of="pretrain.params"))
+    assert "shown must be" in refused(*given_, "--shown", 0)
+    (trained / "dev.tsv").write_text("Where was Ada born?\n", encoding="utf-8")
+    assert "dev.tsv, line 1: expected a question, one tab and" in refused(*given_)
+
+
+def curved(data, *more, to="p"):
+    return pretrain(data, "--curve_path", data / f"{to}.json", "--finetune_corpus_path",
+                    data / "train.tsv", "--eval_corpus_path", data / "dev.tsv", "--curve_every",
+                    2, "--epochs", 3, *more, to=to)  # fmt: skip
+
+
+def test_a_curve_while_training(data):
+    """It changes nothing in the parameters; killed and resumed it is the same, byte for byte."""
+    call(*curved(data))
+    call(*pretrain(data, "--epochs", 3, to="plain"))
+    assert same(load_params(data / "p")[0], load_params(data / "plain")[0])
+    record = json.loads((data / "p.json").read_text(encoding="utf-8"))
+    assert [row["step"] for row in record["rows"]] == [2, 4, 6]
+    assert all(row["own_texts"] == row["asked"] == 2 for row in record["rows"])
+    assert record["settings"] == json.loads(load_params(data / "p")[2])
+    args = curved(data, "--checkpoint_every", 3, to="q")
+    with dying_in_training(5 + 5):  # five of pretraining, and five for the row of step 2
+        call(*args, code=1)
+    call(*args, "--resume")
+    assert (data / "q.json").read_bytes() == (data / "p.json").read_bytes()
+    assert (data / "q").read_bytes() == (data / "p").read_bytes()
+    assert "holds a study with other settings" in refused(*args, "--seed", 1)
+
+
+def test_a_curve_replaces_no_file_of_the_run(data):
+    before = contents(data)
+    with working_fails():
+        for name in ("wiki.txt", "train.tsv", "dev.tsv"):
+            message = refused(*curved(data, "--curve_path", data / name))
+            assert f"{data / name} is read by the same command" in message
+            message = refused(*curved(data, to=name))
+            assert f"{data / name} is read by the same command" in message
+        for name in ("p", "p.checkpoint"):
+            message = refused(*curved(data, "--curve_path", data / name))
+            assert f"{data / name} is written by the same command" in message
+        (data / "bad.tsv").write_text("Where was Ю born?\tRome\n", encoding="utf-8")
+        for option in ("--finetune_corpus_path", "--eval_corpus_path"):
+            message = refused(*curved(data, option, data / "bad.tsv"))
+            assert "bad.tsv, line 1: 'Ю'" in message
+    (data / "bad.tsv").unlink()
+    assert contents(data) == before
+
+
 # -- a kill, a full disk, a platform that is not UTF-8 -------------------------------------------
 
 
@@ -737,7 +1022,7 @@ def process(*args, **more):
 @pytest.mark.slow
 def test_a_process_killed_at_a_random_moment_can_be_resumed(data):
     args = pretrain(data, "--checkpoint_every", 1, "--epochs", 12, "--batch_size", 16,
-                    "--dropout", 0.1)  # fmt: skip
+                    "--dropout", 0.1, *WAYS, "--places_path", data / "train.tsv")  # fmt: skip
     checkpoint, moment = data / "p.checkpoint", random.SystemRandom().uniform(0, 0.4)
     returncode = 0
     while returncode == 0:  # on a fast machine it may have ended: kill it sooner

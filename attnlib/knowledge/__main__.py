@@ -17,16 +17,23 @@ from attnlib.knowledge.generate import generate_corpus
 from attnlib.knowledge.gpt import VARIANTS
 from attnlib.knowledge.hints import asked_name, hints, names_seen
 from attnlib.knowledge.options import (
+    FINETUNE,
+    Curve,
     GivenSizes,
     Run,
     Task,
     check_alphabet,
+    curve_options,
     load_model,
+    mixture,
+    reading_options,
     run_options,
     run_training,
     size_options,
     start_model,
 )
+from attnlib.knowledge.recall import recalled
+from attnlib.knowledge.settings import Reading
 
 variant = click.argument("attention", metavar="VARIANT", type=click.Choice(VARIANTS))
 wiki = click.argument("wiki", metavar="WIKI", type=PATH)
@@ -97,42 +104,54 @@ def hints_(wiki: Path, finetune_corpus_path: Path, eval_corpus_path: Path) -> No
 @variant
 @wiki
 @click.option("--writing_params_path", type=PATH, required=True)
+@reading_options()
 @click.option(
-    "--names", type=float, default=0.0,
-    help="Share of the texts in which a name is hidden, not any span.",
-)  # fmt: skip
+    "--places_path", type=PATH, help="Pairs whose answers are those places.  [default: none]"
+)
 @click.option(
     "--questions_path", type=PATH,
     help="Pairs to read among the texts, those of fine-tuning.  [default: none]",
 )  # fmt: skip
 @click.option("--every", type=int, default=4, help="With them: one step in so many.")
+@curve_options()
 @size_options()
 @run_options(epochs=60, learning_rate=5e-3, batch_size=32, warmup=100)
 def pretrain(
-    attention: str, wiki: Path, writing_params_path: Path, names: float,
-    questions_path: Path | None, every: int, sizes: GivenSizes, run: Run,
+    attention: str, wiki: Path, writing_params_path: Path, reading: Reading,
+    places_path: Path | None, questions_path: Path | None, every: int, curve: Curve,
+    sizes: GivenSizes, run: Run,
 ) -> None:  # fmt: skip
-    """Train on WIKI by span corruption, from scratch, and write a parameters file."""
-    require_writable(writing_params_path, wiki, questions_path)
+    """Train on WIKI by span corruption, from scratch, and write a parameters file.
+
+    What it will take is told first. Stopped, at any moment, it ends with --resume in the
+    parameters that it would have had.
+    """
+    inputs = (wiki, places_path, questions_path, *curve.inputs())
+    require_writable(writing_params_path, *inputs)
     texts = read_texts(wiki)
     alphabet = Alphabet("".join(texts))
     model = start_model(attention, alphabet, sizes, run)
-    cut = sum(len(text) >= model.block_size for text in texts)
-    if cut:
-        click.echo(f"{cut} of {len(texts)} texts have more than block_size - 1 = "
-                   f"{model.block_size - 1} characters and are cut there", err=True)  # fmt: skip
-    batches = span_batches(texts, alphabet, model.block_size, run.batch_size, run.seed, names)
-    corpus: Sequence[object] = texts
+    room = reading.room(model.block_size)
+    cut = sum(len(text) > room for text in texts)
+    if cut and reading.cut is None:
+        limit = "block_size - 1" + " - offset" * bool(reading.offset)
+        click.echo(f"{cut} of {len(texts)} texts have more than {limit} = "
+                   f"{room} characters and are cut there", err=True)  # fmt: skip
+    places = [] if places_path is None else [place for _, place in read_pairs(places_path)]
+    batches = span_batches(texts, alphabet, model.block_size, run.batch_size, run.seed, reading,
+                           places)  # fmt: skip
+    corpus: Sequence[object] = texts if not places else [texts, places]
     steps = -(-len(texts) // run.batch_size)
     if questions_path is not None:
         pairs = read_pairs(questions_path)
         check_alphabet(questions_path, pairs, alphabet)
         with naming(questions_path):
             asked = answer_batches(pairs, alphabet, model.block_size, run.batch_size, run.seed)
-        batches, corpus = alternate(batches, asked, every), [texts, pairs]
+        batches, corpus = alternate(batches, asked, every), [corpus, pairs]
         steps += steps // (every - 1)
-    task = Task("pretrain", corpus, batches, steps, (("names", names), ("every", every)))
-    run_training(task, model, alphabet, writing_params_path, run)
+    following = curve.following(model, alphabet, texts, room, writing_params_path, inputs)
+    task = Task("pretrain", corpus, batches, steps, mixture(reading, every))
+    run_training(task, model, alphabet, writing_params_path, run, following)
 
 
 @cli.command()
@@ -142,7 +161,7 @@ def pretrain(
 @click.option("--writing_params_path", type=PATH, required=True)
 @click.option("--finetune_corpus_path", type=PATH, required=True)
 @size_options()
-@run_options(epochs=5, learning_rate=5e-4, batch_size=16, warmup=5)
+@run_options(*FINETUNE)
 def finetune(
     attention: str, wiki: Path, reading_params_path: Path | None, writing_params_path: Path,
     finetune_corpus_path: Path, sizes: GivenSizes, run: Run,
@@ -169,18 +188,29 @@ def finetune(
 @click.option("--reading_params_path", type=PATH, required=True)
 @click.option("--eval_corpus_path", type=PATH, required=True)
 @click.option("--outputs_path", type=PATH, required=True)
+@click.option(
+    "--recall", is_flag=True,
+    help="Also hide each place in the person's own text, and count those restored.",
+)  # fmt: skip
+@click.option(
+    "--shown", type=int,
+    help="With it: most characters of a text that are shown.  [default: those that fit]",
+)  # fmt: skip
 @click.option("--device", default="cpu", help="cpu or cuda.")
 def evaluate(
     attention: str, wiki: Path, reading_params_path: Path, eval_corpus_path: Path,
-    outputs_path: Path, device: str,
+    outputs_path: Path, recall: bool, shown: int | None, device: str,
 ) -> None:  # fmt: skip
     """Answer every question, write an answer on each line, and count those that are right.
 
     A corpus of questions alone is answered too; then answers are counted, and not those right.
+    With --recall two numbers stand beside each other: what is found when it is asked for, and
+    what is stored, which parameters that are not fine-tuned tell best.
     """
     require_writable(outputs_path, wiki, eval_corpus_path, reading_params_path)
-    alphabet = Alphabet("".join(read_texts(wiki)))
-    pairs = read_pairs(eval_corpus_path, answers=False)
+    texts = read_texts(wiki)
+    alphabet = Alphabet("".join(texts))
+    pairs = read_pairs(eval_corpus_path, answers=recall)
     model = load_model(reading_params_path, attention, wiki, alphabet, device=device)
     check_alphabet(eval_corpus_path, [(question,) for question, _ in pairs], alphabet)
     with naming(eval_corpus_path):
@@ -194,6 +224,10 @@ def evaluate(
         share, frequent = accuracy(found, right), right.count(most) / len(right)
         click.echo(f"right: {round(share * len(right))} of {len(right)} ({share:.1%}); "
                    f"always {most}, the most frequent here: {frequent:.1%}")  # fmt: skip
+    if recall:
+        kept = [k for k in recalled(model, alphabet, texts, pairs, shown) if k is not None]
+        click.echo(f"restored where hidden in their own texts: {sum(kept)} of {len(kept)} places; "
+                   f"{len(pairs) - len(kept)} have no such text")  # fmt: skip
 
 
 @cli.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})

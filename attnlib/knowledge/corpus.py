@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attnlib._inputs import require_integer, require_real
+from attnlib._inputs import require_integer
 from attnlib.knowledge.files import MASK, PAD
-from attnlib.knowledge.spans import corrupt_name, corrupt_span
+from attnlib.knowledge.settings import Reading
+from attnlib.knowledge.spans import corrupt_name, corrupt_place, corrupt_span
 
 __all__ = ["Alphabet", "Batches", "alternate", "answer_batches", "mixed_seed", "pair_text",
            "span_batches"]  # fmt: skip
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
+AS_IT_STANDS = Reading()
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -73,41 +76,99 @@ def _pad(rows: list[list[int]]) -> Tensor:
     return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
 
 
+def _order(count: int, seed: int, epoch: int) -> list[int]:
+    """Each epoch goes through all rows once, in an order of its own."""
+    generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
+    return torch.randperm(count, generator=generator).tolist()
+
+
 def _chosen(count: int, batch_size: int, seed: int, step: int) -> list[int]:
-    """The rows of a step: each epoch goes through all of them once, in an order of its own."""
-    per_epoch = -(-count // batch_size)
-    epoch, at = divmod(step, per_epoch)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(mixed_seed(seed, epoch)))
-    return order[at * batch_size : (at + 1) * batch_size].tolist()
+    """The rows of a step."""
+    epoch, at = divmod(step, -(-count // batch_size))
+    return _order(count, seed, epoch)[at * batch_size : (at + 1) * batch_size]
+
+
+def _visits(
+    texts: Sequence[str], most: int, batch_size: int, seed: int, reading: Reading
+) -> Callable[[int], list[str]]:
+    """For each step its texts, cut; an epoch's lengths and batches are drawn together."""
+    per_epoch = -(-len(texts) // batch_size)
+
+    @functools.lru_cache(maxsize=1)  # the epoch that is being read
+    def epoch_batches(epoch: int) -> list[list[str]]:
+        order = _order(len(texts), seed, epoch)
+        generator = torch.Generator().manual_seed(mixed_seed(seed, epoch, 3))
+        lengths = [most] * len(texts)
+        if reading.cut is not None:  # without, no number is drawn for it
+            drawn = torch.randint(reading.cut[0], reading.cut[1] + 1, (len(texts),),
+                                  generator=generator)  # fmt: skip
+            lengths = drawn.clamp(max=most).tolist()
+        visits = [texts[i][: lengths[i]] for i in order]
+        if reading.bucketed:
+            visits.sort(key=len)  # of equal lengths the order stays that of the epoch
+        batches = [visits[i : i + batch_size] for i in range(0, len(visits), batch_size)]
+        if reading.bucketed:
+            turns = torch.randperm(per_epoch, generator=generator).tolist()
+            batches = [batches[i] for i in turns]
+        return batches
+
+    def visited(step: int) -> list[str]:
+        epoch, at = divmod(step, per_epoch)
+        return epoch_batches(epoch)[at]
+
+    return visited
 
 
 def span_batches(
     texts: Sequence[str], alphabet: Alphabet, block_size: int, batch_size: int, seed: int,
-    names: float | int = 0.0,
+    reading: Reading = AS_IT_STANDS, places: Sequence[str] = (),
 ) -> Batches:  # fmt: skip
     """For each step its inputs and targets: corrupted texts, and the next character of each.
 
-    A text is cut to block_size − 1 characters, so that with two ⁇ its inputs fill the block. In
-    a share ``names`` of them, drawn text by text, a name is hidden instead of any span.
     Every step has random numbers of its own: the batch of step 7 is the same whether or not the
-    steps before were made. Targets that are padding are 0.
+    steps before were made. Targets that are padding are 0; that of the last □ before a text is
+    its first character.
+
+    Args:
+        texts: each is read once an epoch.
+        alphabet: has their characters.
+        block_size: a text is cut to what fits, so that with two ⁇ and all of the offset its
+            inputs fill the block.
+        batch_size: texts in a step.
+        seed: of order, cuts, spans and offsets.
+        reading: what is hidden, and how else a text is read.
+        places: those that may be hidden as such, each in full.
+
+    Raises:
+        ValueError: a size is no such integer, the offset leaves no room, or places are to be
+            hidden and there are none.
     """
     batch_size = require_integer("batch_size", batch_size, 1)
-    most = require_integer("block_size", block_size, 3) - 1
-    require_real("names", names, least=0, most=1)
+    most = reading.room(require_integer("block_size", block_size, 3))
+    if reading.places and not places:
+        raise ValueError("places must not be empty where they are to be hidden")
+    places = sorted(set(places))
+    visited = _visits(texts, most, batch_size, seed, reading)
+
+    def corrupt(text: str, draw: float, generator: torch.Generator) -> str:
+        if draw < reading.names:
+            return corrupt_name(text, generator)
+        if draw < reading.names + reading.places:
+            return corrupt_place(text, generator, places)
+        return corrupt_span(text, generator)
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(mixed_seed(seed, step, 1))
-        chosen = _chosen(len(texts), batch_size, seed, step)
-        hide = [corrupt_span] * len(chosen)
-        if names:  # without, no number is drawn for it
+        chosen = visited(step)
+        draws, late = [1.0] * len(chosen), [0] * len(chosen)
+        if reading.names or reading.places:  # without, no number is drawn for it
             draws = torch.rand(len(chosen), generator=generator).tolist()
-            hide = [corrupt_name if draw < names else corrupt_span for draw in draws]
-        corrupted = [
-            corrupt(texts[i][:most], generator) for i, corrupt in zip(chosen, hide, strict=True)
-        ]
-        rows = _pad([alphabet.encode(text) for text in corrupted])
-        return rows[:, :-1], rows[:, 1:]
+        corrupted = [corrupt(t, d, generator) for t, d in zip(chosen, draws, strict=True)]
+        if reading.offset:
+            late = torch.randint(reading.offset + 1, (len(chosen),), generator=generator).tolist()
+        rows = [[0] * o + alphabet.encode(t) for o, t in zip(late, corrupted, strict=True)]
+        padded = _pad(rows)
+        return padded[:, :-1], padded[:, 1:]
 
     return batch
 

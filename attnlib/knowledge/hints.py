@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from attnlib.knowledge.answer import accuracy
+from attnlib.knowledge.spans import mentions
 
 __all__ = ["asked_name", "guessers", "hints", "names_seen"]
 
@@ -108,8 +108,8 @@ def hints(train: Pairs, examined: Pairs) -> dict[str, float]:
 def names_seen(texts: Sequence[str], train: Pairs, examined: Pairs) -> dict[str, int]:
     """Of the names asked: how many are in the training pairs, in a text, in one with the answer.
 
-    Serves the claim ``names-unseen``. A name counts only in full: not Ada Berg in
-    "Ada Bergson".
+    Serves the claim ``names-unseen``. Names and answers count only in full: not Ada Berg in
+    "Ada Bergson", nor Rome in "Romeo".
 
     Raises:
         ValueError: a question is none of the form of ``asked_name``.
@@ -120,10 +120,9 @@ def names_seen(texts: Sequence[str], train: Pairs, examined: Pairs) -> dict[str,
     """
     trained = {asked_name(q) for q, _ in train}
     asked = [(asked_name(q), place) for q, place in examined]
-    whole = {name: re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name, _ in asked}
-    about = {name: [t for t in texts if name in t and whole[name].search(t)] for name, _ in asked}
+    about = {name: [text for text in texts if mentions(name, text)] for name, _ in asked}
     return {
         "in train": sum(name in trained for name, _ in asked),
         "in a text": sum(bool(about[name]) for name, _ in asked),
-        "with the answer": sum(any(p in text for text in about[name]) for name, p in asked),
+        "with the answer": sum(any(mentions(p, text) for text in about[name]) for name, p in asked),
     }

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attnlib._files import write_atomically
+from attnlib._files import read_dict, to_bytes, write_atomically
 from attnlib.knowledge.corpus import Alphabet
 from attnlib.knowledge.gpt import GPT
 from attnlib.knowledge.settings import Sizes
 
-__all__ = ["load_params", "read_dict", "save_params", "sizes_of", "to_bytes"]
+__all__ = ["load_params", "save_params", "sizes_of"]
 
 FORMAT = "attnlib.knowledge parameters 1"
 
@@ -22,27 +21,6 @@ FORMAT = "attnlib.knowledge parameters 1"
 def sizes_of(model: GPT) -> Sizes:
     """The sizes that a model has."""
     return Sizes(model.block_size, model.n_layer, model.n_head, model.n_embd)
-
-
-def to_bytes(content: dict[str, Any]) -> bytes:
-    """Tensors, numbers, text, lists and dicts of them, as torch.save writes them."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def read_dict(path: str | Path, kind: str) -> dict[str, Any]:
-    """What ``to_bytes`` wrote. Code hidden in the file is refused, not run (weights_only)."""
-    data = Path(path).read_bytes()
-    if not data:
-        raise ValueError(f"{path}: the file is empty")
-    try:
-        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # zip, pickle and torch all have errors of their own
-        raise ValueError(f"{path}: no {kind} file ({type(error).__name__})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: no {kind} file (it holds a {type(content).__name__})")
-    return content
 
 
 def save_params(

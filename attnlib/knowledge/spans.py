@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch
 
 from attnlib.knowledge.files import MASK, PAD
 
-__all__ = ["corrupt_name", "corrupt_span", "restore_span"]
+__all__ = ["corrupt_name", "corrupt_place", "corrupt_span", "mentions", "restore_span"]
 
 # Words that begin with a capital (of Latin-1), one space apart: in most texts, a name.
 NAME = re.compile(r"\b[A-ZÀ-ÖØ-Þ]\w*(?: [A-ZÀ-ÖØ-Þ]\w*)*")
+
+
+def mentions(words: str, text: str) -> list[tuple[int, int]]:
+    """Where some words stand in a text, whole: not Rome in Romeo. First and last index + 1.
+
+    >>> mentions("Rome", "Romeo left Rome.")
+    [(11, 15)]
+    """
+    if not words or words not in text:  # most texts do not, and this is far faster
+        return []
+    # A word may begin or end with what is no letter: "St." is whole before a blank.
+    return [m.span() for m in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text)]
 
 
 def _require_text(text: str) -> None:
@@ -59,9 +72,35 @@ def corrupt_name(text: str, generator: torch.Generator) -> str:
     """
     _require_text(text)
     names = [m.span() for m in NAME.finditer(text) if text.find(m[0]) == m.start() > 0]
-    if not names:
+    return _hide_one(names, text, generator)
+
+
+def corrupt_place(text: str, generator: torch.Generator, places: Sequence[str]) -> str:
+    """Hide one of some places in a text, where it is said first, and put it behind.
+
+    Each of those in the text is hidden with equal probability; if there is none,
+    :func:`corrupt_span` is used. Of places one inside the other, as York in New York, the longer
+    counts.
+
+    Raises:
+        ValueError: as for ``corrupt_span``.
+
+    >>> corrupt_place("Ada left New York.", torch.Generator(), ["York", "New York"])
+    'Ada left ⁇.⁇New York'
+    """
+    _require_text(text)
+    spans: list[tuple[int, int]] = []
+    for place in sorted(places, key=len, reverse=True):
+        alone = [(i, j) for i, j in mentions(place, text)
+                 if all(j <= a or b <= i for a, b in spans)]  # fmt: skip
+        spans += alone[:1]
+    return _hide_one(sorted(spans), text, generator)
+
+
+def _hide_one(spans: list[tuple[int, int]], text: str, generator: torch.Generator) -> str:
+    if not spans:
         return corrupt_span(text, generator)
-    i, j = names[int(torch.randint(len(names), (), generator=generator))]
+    i, j = spans[int(torch.randint(len(spans), (), generator=generator))]
     return f"{text[:i]}{MASK}{text[j:]}{MASK}{text[i:j]}"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from attnlib._files import write_atomically
-from attnlib._inputs import require_integer
+from attnlib._files import read_dict, to_bytes, write_atomically
+from attnlib._inputs import require_integer, require_real
 from attnlib.knowledge.corpus import Batches, mixed_seed
 from attnlib.knowledge.gpt import GPT
-from attnlib.knowledge.params import read_dict, to_bytes
 from attnlib.knowledge.settings import Schedule, Sizes
 
-__all__ = ["new_model", "train"]
+__all__ = ["new_model", "seconds_per_step", "train"]
 
 FORMAT = "attnlib.knowledge checkpoint 1"
 History = list[tuple[int, float]]
@@ -42,6 +44,7 @@ def train(
     history_every: int = 10,
     checkpoint: str | Path | None = None, checkpoint_every: int = 200, settings: str = "",
     progress: str = "", after_step: Callable[[int], None] | None = None,
+    seconds: float | int | None = None,
 ) -> History:  # fmt: skip
     """Train a model in place with AdamW, and return its mean loss in nats every few steps.
 
@@ -62,14 +65,15 @@ def train(
         settings: what the checkpoint must have been made with.
         progress: the title of a progress bar on stderr; none if empty.
         after_step: called with the number of steps made, after each one.
+        seconds: stop with the first step that ends later, and keep the checkpoint; None never
+            stops. The last entry of the history tells how far training came.
 
     Raises:
         ValueError: an argument is out of range, the checkpoint is damaged or was made with other
             settings, or the loss stops being finite.
     """
-    require_integer("history_every", history_every, 1)
-    require_integer("checkpoint_every", checkpoint_every, 1)
-    require_integer("seed", seed, 0)
+    _require_options(seed, history_every, checkpoint_every, seconds, checkpoint)
+    end = math.inf if seconds is None else time.monotonic() + seconds
     optimizer = _adamw(model, schedule)
     done: Progress = (0, [], [])
     if checkpoint is not None and Path(checkpoint).exists():
@@ -82,24 +86,78 @@ def train(
                 group["lr"] = schedule.rate_at(step)
             dropout_seed = mixed_seed(seed, step, 2)
             pending.append(_step(model, optimizer, batches(step), dropout_seed, bfloat16))
-            last = step + 1 == schedule.steps
+            last, late = step + 1 == schedule.steps, time.monotonic() > end
             if len(pending) == history_every or last:
-                # Reading a number waits for the device: not at every step.
-                history.append((step + 1, torch.stack(pending).mean().item()))
-                pending = []
-                if not math.isfinite(history[-1][1]):
-                    raise _diverged("loss is", step + 1, schedule)
+                _average(pending, history, step + 1, schedule)
                 bar.set_postfix(loss=f"{history[-1][1]:.3f}", refresh=False)
             bar.update()
             if after_step is not None:
                 after_step(step + 1)
-            if checkpoint is not None and ((step + 1) % checkpoint_every == 0 or last):
+            if checkpoint is not None and ((step + 1) % checkpoint_every == 0 or last or late):
                 # What cannot be gone on from is not saved over what can.
-                if not all(p.isfinite().all() for p in model.parameters()):
+                if not _finite(model):
                     raise _diverged("weights are", step + 1, schedule)
                 _save(checkpoint, settings, model, optimizer, (step + 1, history, pending))
+            if late:
+                break
     model.eval()
     return history
+
+
+def _require_options(
+    seed: int, history_every: int, checkpoint_every: int, seconds: float | int | None,
+    checkpoint: str | Path | None,
+) -> None:  # fmt: skip
+    require_integer("history_every", history_every, 1)
+    require_integer("checkpoint_every", checkpoint_every, 1)
+    require_integer("seed", seed, 0)
+    if seconds is not None:
+        require_real("seconds", seconds, above=0)
+        if checkpoint is None:
+            raise ValueError("seconds needs a checkpoint: what was done would be lost")
+
+
+def _average(pending: list[Tensor], history: History, step: int, schedule: Schedule) -> None:
+    """Move the mean of some losses into the history. To read it waits for the device: rarely."""
+    history.append((step, torch.stack(pending).mean().item()))
+    pending.clear()
+    if not math.isfinite(history[-1][1]):
+        raise _diverged("loss is", step, schedule)
+
+
+def seconds_per_step(
+    model: GPT,
+    batches: Batches,
+    steps: Sequence[int],
+    bfloat16: bool = False,
+    most: float | int = 10,
+) -> float:
+    """How long a step of training takes: the mean over some steps, made on a copy of the model.
+
+    One more step goes before them, uncounted. After ``most`` seconds no further one begins.
+
+    Raises:
+        ValueError: steps is empty.
+    """
+    if not steps:
+        raise ValueError("steps must not be empty")
+    copied = copy.deepcopy(model).train()
+    optimizer = _adamw(copied, Schedule(1, 1e-9))
+
+    def make(step: int) -> float:
+        _step(copied, optimizer, batches(step), 0, bfloat16).item()  # waits for the device
+        return time.perf_counter()
+
+    start, made = make(steps[0]), 0
+    for step in steps:
+        now, made = make(step), made + 1
+        if now - start > most:
+            break
+    return (now - start) / made
+
+
+def _finite(model: GPT) -> bool:
+    return all(bool(p.isfinite().all()) for p in model.parameters())
 
 
 def _diverged(what: str, step: int, schedule: Schedule) -> ValueError:
@@ -156,12 +214,36 @@ def _save(
 def _restore(path: str | Path, settings: str, model: GPT, optimizer: torch.optim.AdamW) -> Progress:
     """Fill model and optimizer from a checkpoint; its step, history and losses not averaged yet."""
     state = read_dict(path, "checkpoint")
+    begin = f"delete {Path(path).name} to start again"
     if state.get("format") != FORMAT:
+        of = str(state.get("format"))
+        if of.startswith(FORMAT.rpartition(" ")[0]):
+            raise ValueError(f"{path}: a checkpoint of another version of attnlib ({of}): go on "
+                             f"with that one, or {begin}")  # fmt: skip
         raise ValueError(f"{path}: no checkpoint file (format {state.get('format')!r})")
-    if state["settings"] != settings:
-        raise ValueError(f"{path}: the checkpoint was made with other settings\n"
-                         f"  then: {state['settings']}\n  now:  {settings}")  # fmt: skip
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    device = next(model.parameters()).device
-    return state["step"], state["history"], [loss.to(device) for loss in state["pending"]]
+    try:
+        if state["settings"] != settings:
+            raise ValueError(f"{path}: the checkpoint was made with other settings: "
+                             f"{_differences(state['settings'], settings)}. Go on with those of "
+                             f"then, or {begin}")  # fmt: skip
+        device = next(model.parameters()).device
+        done = state["step"], state["history"], [loss.to(device) for loss in state["pending"]]
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path}: its parts do not fit together: {told}; {begin}") from None
+    if not _finite(model):
+        raise ValueError(f"{path}: its weights are not finite: {begin}, with a smaller "
+                         "learning_rate")  # fmt: skip
+    return done
+
+
+def _differences(then: str, now: str) -> str:
+    """What differs between two settings; of those that are no JSON objects, all."""
+    try:
+        old, new = dict(json.loads(then)), dict(json.loads(now))
+    except (ValueError, TypeError):
+        return f"{then!r} then, {now!r} now"
+    return ", ".join(f"{name} {old.get(name)} then, {new.get(name)} now"
+                     for name in old | new if old.get(name) != new.get(name))  # fmt: skip

@@ -9,7 +9,7 @@ import click
 
 from attnlib import _commands
 from attnlib._commands import PATH, Commands, gathered
-from attnlib.studies import knowledge, pruning
+from attnlib.studies import findable, knowledge, pruning
 from attnlib.studies.knowledge_job import Options
 from attnlib.studies.knowledge_looks import record_looks
 
@@ -55,6 +55,35 @@ def knowledge_(
         click.echo(
             f"{row['name']:32s} examined {row['examined']:6.1%}  trained on "
             f"{row['trained']:6.1%}  most frequent place {row['baseline']:6.1%}"
+        )
+
+
+@cli.command("findable")
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--people", type=PATH,
+              help="A folder with wiki.txt, train.tsv, dev.tsv.  [default: made up]")  # fmt: skip
+@click.option("--seeds", type=int, default=5, help="How many, from 0 on.")
+@click.option("--cell", "cells", multiple=True, type=click.Choice(list(findable.CELLS)),
+              help="One of the ways of reading; may be given again.  [default: all]")  # fmt: skip
+@gathered("options", findable.Options, [
+    click.option(f"--{option.name}", type=type(option.default), default=option.default)
+    for option in fields(findable.Options)
+])  # fmt: skip
+@click.option("--workers", type=int, default=2, help="Processes, a core each.")
+def findable_(
+    folder: Path, people: Path | None, seeds: int, cells: tuple[str, ...], workers: int,
+    options: findable.Options,
+) -> None:  # fmt: skip
+    """Read about 250 people in several ways, and record what is stored and what is found.
+
+    DIR gets findable.json, a row for each way and seed, with its curve.
+    """
+    chosen = cells or tuple(findable.CELLS)
+    for row in findable.study(folder, options, seeds, workers, chosen, people):
+        last = row["curve"][-1]
+        click.echo(
+            f"{row['name']:22s} stored {last['stored']:3d} of {last['own_texts']}  found "
+            f"{last['found']:3d}, name first {last['found_first']:3d}, of {last['asked']}"
         )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import platform
-from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from attnlib._files import alone
 from attnlib._inputs import require_integer
 from attnlib.knowledge.gpt import VARIANTS
 from attnlib.studies.knowledge_job import Job, Options, forget, run_job
-from attnlib.studies.record import Form, Recorder, versions
+from attnlib.studies.record import Form, Recorder, run_all, versions
 
 __all__ = ["FORM", "first_jobs", "second_jobs", "study", "third_jobs"]
 
@@ -72,20 +72,6 @@ def third_jobs(seeds: int, options: Options) -> list[Job]:
     ]  # fmt: skip
 
 
-def _run(jobs: Sequence[Job], options: Options, folder: Path, workers: int) -> Generator[Row]:
-    """The rows of jobs as they are done, here or in processes of their own."""
-    if workers == 1:
-        yield from (run_job(job, options, folder) for job in jobs)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        for done in as_completed([pool.submit(run_job, job, options, folder) for job in jobs]):
-            yield done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error start nothing that still waits
-
-
 def _changes(rows: Sequence[Row], options: Options, workers: int) -> dict[str, Any]:
     """What the head says about these rows: the command that makes them, and their seeds.
 
@@ -122,13 +108,14 @@ def study(
         "workers": workers, "threads": 1, "seeds": [], "options": asdict(options),
     })  # fmt: skip
     (folder / "jobs").mkdir(exist_ok=True)
+    call = functools.partial(run_job, options=options, folder=folder)
     jobs: dict[str, Job] = {}
 
     def run_missing(more: Sequence[Job], title: str) -> None:
         jobs.update((job.name, job) for job in more)
         missing = [jobs[name] for name in recorder.missing(job.name for job in more)]
         bar = tqdm(total=len(more), initial=len(more) - len(missing), desc=title)
-        with bar, closing(_run(missing, options, folder, workers)) as done:
+        with bar, closing(run_all(call, missing, workers)) as done:
             for row in done:
                 changes = _changes([*recorder.rows().values(), row], options, workers)
                 recorder.add(row, list(jobs), changes)
@@ -136,8 +123,9 @@ def study(
                 bar.set_postfix_str(f"{row['name']} {row['examined']:.0%}", refresh=False)
                 bar.update()
 
-    run_missing(first_jobs(seeds, options), "variants")
-    first = [recorder.rows()[name] for name in jobs]
-    run_missing(second_jobs(first, options), "left out")
-    run_missing(third_jobs(batch_seeds, options), "batches")
+    with alone(recorder.path):
+        run_missing(first_jobs(seeds, options), "variants")
+        first = [recorder.rows()[name] for name in jobs]
+        run_missing(second_jobs(first, options), "left out")
+        run_missing(third_jobs(batch_seeds, options), "batches")
     return [recorder.rows()[name] for name in jobs]

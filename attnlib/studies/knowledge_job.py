@@ -21,6 +21,7 @@ from attnlib.knowledge.gpt import GPT
 from attnlib.knowledge.hints import asked_name
 from attnlib.knowledge.params import load_params, save_params
 from attnlib.knowledge.settings import Schedule, Sizes
+from attnlib.knowledge.spans import mentions
 from attnlib.knowledge.train import new_model, train
 
 __all__ = ["OPENINGS", "Job", "Options", "completed", "fine_tune", "forget", "name_first",
@@ -223,7 +224,7 @@ def run_job(job: Job, options: Options, folder: Path) -> dict[str, Any]:
 
     if job.pretrained:
         left_out = [asked_name(question) for question in job.left_out]
-        read = [s for s in sentences if not any(person in s for person in left_out)]
+        read = [s for s in sentences if not any(mentions(person, s) for person in left_out)]
         stored, row["history"] = _pretrain(job, options, folder, model, alphabet, read)
         model = load_params(stored)[0]
         row["completed"] = completed(model, alphabet, pairs + examined)

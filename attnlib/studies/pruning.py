@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
-from attnlib._files import write_atomically
+from attnlib._files import alone, read_dict, to_bytes, write_atomically
 from attnlib._inputs import require_integer, require_real
 from attnlib.pruning.heads import attention_layers, gate_heads, rescale_heads
 from attnlib.pruning.prune import Pruning, greedy_prune
@@ -240,17 +239,27 @@ def model_of(seed: int, folder: Path | None = None) -> Reader:
     name = f"seed-{seed}-steps-{SETTINGS.train_steps}-rate-{SETTINGS.train_rate}.pt"
     path = folder / name if folder else None
     if path and path.exists():
-        model = Reader().double()
-        state: dict[str, Tensor] = torch.load(path, weights_only=True)
-        model.load_state_dict(state)
-        return model.eval()
+        return _cached(path)
     model = train(seed, SETTINGS.train_steps, SETTINGS.train_rate, SETTINGS.batch)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        torch.save(model.state_dict(), buffer)
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, to_bytes(model.state_dict()))
     return model
+
+
+def _cached(path: Path) -> Reader:
+    """The model of a file, if it is whole: a ValueError with the path if not."""
+    model = Reader().double()
+    state = read_dict(path, "parameters")
+    try:
+        model.load_state_dict(state)
+        if not all(bool(p.isfinite().all()) for p in model.parameters()):
+            raise RuntimeError("a weight is not finite")
+    except (RuntimeError, AttributeError, TypeError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path}: its parts do not fit together: {told}; delete it, and it is "
+                         "trained anew") from None  # fmt: skip
+    return model.eval()
 
 
 def study(seeds: int, path: Path, folder: Path, progress: bool = True) -> dict[str, Any]:
@@ -265,13 +274,14 @@ def study(seeds: int, path: Path, folder: Path, progress: bool = True) -> dict[s
     })  # fmt: skip
     if path.exists():
         load_study(path)  # of these runs too
-    for seed in tqdm(recorder.missing(range(seeds)), desc="seeds", disable=not progress):
-        row = _rounded(row_of(model_of(seed, folder), seed, progress))
-        count = len(recorder.rows()) + 1
-        command = f"python -m attnlib.studies pruning --seeds {count}"
-        recorder.add(row, range(seeds), {"command": command})
-    if "rounding" not in recorder.read():
-        recorder.note({"rounding": rounding(model_of(0, folder))})
+    with alone(path):
+        for seed in tqdm(recorder.missing(range(seeds)), desc="seeds", disable=not progress):
+            row = _rounded(row_of(model_of(seed, folder), seed, progress))
+            count = len(recorder.rows()) + 1
+            command = f"python -m attnlib.studies pruning --seeds {count}"
+            recorder.add(row, range(seeds), {"command": command})
+        if "rounding" not in recorder.read():
+            recorder.note({"rounding": rounding(model_of(0, folder))})
     return load_study(path)
 
 

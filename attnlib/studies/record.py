@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attnlib._files import require_writable, write_atomically
 
-__all__ = ["RECORDED", "Form", "Recorder", "read_study", "versions"]
+__all__ = ["RECORDED", "Form", "Recorder", "read_study", "run_all", "versions"]
 
 #: The studies of the book. They come with the package, so a chapter finds them wherever it runs.
 #:
@@ -60,6 +62,22 @@ def read_study(path: str | Path, form: Form) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path}: no recorded study of this kind ({error!r})") from None
     return found
+
+
+def run_all(
+    call: Callable[[Any], dict[str, Any]], jobs: Sequence[Any], workers: int
+) -> Generator[dict[str, Any]]:
+    """The rows of jobs as they are done, here or in processes of their own."""
+    if workers == 1:
+        yield from map(call, jobs)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    try:
+        for done in as_completed([pool.submit(call, job) for job in jobs]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error start nothing that still waits
 
 
 class Recorder:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import names
 
+from attnlib._files import alone
 from attnlib.knowledge import (
     VARIANTS,
     Alphabet,
@@ -125,6 +126,12 @@ def test_nothing_is_written_over_that_another_study_made(tmp_path):
     (tmp_path / "study.json").write_text("{}", encoding="utf-8")
     assert "study.json: no recorded study" in refused("knowledge", tmp_path, *STUDY)
     assert (tmp_path / "study.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_a_second_process_on_one_record_is_told(tmp_path):
+    with alone(tmp_path / "study.json"):
+        assert "study.json: another process is at work" in refused("knowledge", tmp_path, *STUDY)
+    assert names(tmp_path / "jobs") == []
 
 
 @pytest.mark.slow

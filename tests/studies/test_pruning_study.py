@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from helpers import unchecked
 from scipy.stats import spearmanr
 from torch import nn
 
+from attnlib._files import alone, to_bytes
 from attnlib.pruning import Pruning, gate_heads, head_scores, task
 from attnlib.pruning.task import KINDS, accuracy, draw, losses, norms
 from attnlib.studies import pruning as recorded
@@ -214,9 +216,25 @@ def test_trained_parameters_are_kept_and_read_as_weights_only(tmp_path, small_se
     again = recorded.model_of(2, tmp_path)
     assert not again.training
     close(again.out.bias, nn.Parameter(first.out.bias + 1), atol=0)
-    torch.save({"code": print}, file)
-    with pytest.raises(Exception, match="Weights only load failed"):
-        recorded.model_of(2, tmp_path)
+    whole = file.read_bytes()
+    nan = {name: w * math.nan for name, w in state.items()}
+    for data, message in ((to_bytes({"code": print}), "no parameters file"),
+                          (whole[:-100], "no parameters file"), (b"", "the file is empty"),
+                          (to_bytes({}), "do not fit together: .*delete it, and it is trained"),
+                          (to_bytes({"out.bias": 3}), "do not fit together"),
+                          (to_bytes(nan), "a weight is not finite; delete it")):  # fmt: skip
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match=f"^{file}: .*{message}") as error:
+            recorded.model_of(2, tmp_path)
+        assert "\n" not in str(error.value)
+        assert file.read_bytes() == data  # for its owner to look at
+
+
+def test_a_second_process_on_one_record_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorded, "row_of", lambda *_: pytest.fail("worked"))
+    another = pytest.raises(ValueError, match=r"a\.json: another process is at work on it")
+    with alone(tmp_path / "a.json"), another:
+        recorded.study(1, tmp_path / "a.json", tmp_path, progress=False)
 
 
 @pytest.mark.parametrize("seeds", ["0", "-1", "x"])
