@@ -30,6 +30,9 @@ from attnlib._shapes import Bool, Float
 __all__ = ["crossover", "entropy", "entropy_from_logits", "rectified", "sums_of_law"]
 
 VARIANTS = ("once", "twice")  # how often ε goes in
+# Its exponential is 0 in either dtype. With logits further apart the slopes of the formula, of
+# size d, could overflow on the way to 0.
+_FAR = -1000.0
 
 
 def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
@@ -97,8 +100,8 @@ def entropy_from_logits(
     keep = require_mask("mask", mask, "z", z, dim=dim)
     z = torch.where(keep, z, 0.0)
     leader = torch.where(keep, z, -math.inf).argmax(dim=dim, keepdim=True)
-    # H depends on the differences d ≤ 0 alone. They stay finite, so that 0·d is 0.
-    d = (z - z.gather(dim, leader)).clamp(min=torch.finfo(z.dtype).min)
+    # H depends on the differences d ≤ 0 alone.
+    d = (z - z.gather(dim, leader)).clamp(min=_FAR)
     # Its own 0 is a constant: else the two halves of its gradient cancel to rounding errors.
     d = torch.where(keep, d, 0.0).scatter(dim, leader, 0.0)
     weights = torch.where(keep, d.exp(), 0.0)
@@ -274,7 +277,7 @@ def _of_logits(
         total = p.sum(dim=dim, keepdim=True)
         p.div_(total)
     lead = total.reciprocal() if few else p.amax(dim=dim, keepdim=True)
-    d.clamp_(min=torch.finfo(z.dtype).min).mul_(p)  # p·d, never 0·∞; a NaN stays one
+    d.clamp_(min=_FAR).mul_(p)  # p·d, never 0·∞; a NaN stays one
     mean = d.sum(dim=dim, keepdim=True)
     if slope:
         d.addcmul_(p, mean, value=-1)
@@ -304,7 +307,7 @@ class _EntropyOfLogits(torch.autograd.Function):
             z = z if mask is None else torch.where(mask, z, -math.inf)
             top = z.detach().amax(dim=dim, keepdim=True)
             d = torch.where(z == -math.inf, top, z) - top
-            d = d.clamp(min=torch.finfo(z.dtype).min)
+            d = d.clamp(min=_FAR)
             p = torch.softmax(z, dim=dim)
             slope = p * (d - (p * d).sum(dim=dim, keepdim=True))
         return dH * slope, None, None
