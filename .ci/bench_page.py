@@ -28,6 +28,8 @@ A cell has a line for every length n of a row. What misses its target is bold.
 MISSED = """
 ## Targets that are missed
 
+Causes are read from the code; none of them was measured by itself.
+
 {reasons}"""
 
 TINY = """
@@ -171,10 +173,8 @@ def reasons(cases: list[Found]) -> str:
     lines = []
     for case in filter(missed, cases):
         places = ", ".join(f"n = {r['n']} in {r['dtype']}" for r in missed(case))
-        why = case["why"] or "not known"
-        lines.append(
-            f"- {code(case['name'])} against {case['against']}: {places}. Reason: {why}.\n"
-        )
+        why = f" Likely cause: {case['why']}." if case["why"] else ""
+        lines.append(f"- {code(case['name'])} against {case['against']}: {places}.{why}\n")
     return "".join(lines) or "None is.\n"
 
 

@@ -91,5 +91,5 @@ def test_a_target_is_missed_if_any_length_is_above_it():
     last["low"] = 1.005 * case["target"]
     page = bench_page.page(stored)
     assert "Of 1 targets 0 are met, 1 missed and 0 undecided" in page
-    assert f"n = {last['n']} in {last['dtype']}. Reason: {case['why']}." in page
+    assert f"n = {last['n']} in {last['dtype']}. Likely cause: {case['why']}." in page
     assert page.count("**") == 2
