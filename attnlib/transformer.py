@@ -44,7 +44,7 @@ def attention(
     K: Float[Tensor, "*k m d_k"],
     V: Float[Tensor, "*v m d_v"],
     mask: Bool[Tensor, "*x #n #m"] | None = None,
-    scale: float | int | Float[Tensor, "..."] | None = None,
+    scale: float | int | Float[Tensor, "*s"] | None = None,
     need_weights: bool = True,
 ) -> tuple[Float[Tensor, "*o n d_v"], Float[Tensor, "*a n m"] | None]:
     r"""Scaled dot-product attention: the outputs O and the weights A.
