@@ -20,7 +20,7 @@ above it, missed if the lower quartile of one is, and undecided where only the n
 RATIOS = """
 ## Ratios
 
-A cell has a line for every length n of a row. What misses its target is bold.
+A line for every length n of a row. What misses its target is bold.
 
 {table}
 {alone}"""
@@ -147,20 +147,24 @@ def verdict(case: Found) -> str:
 
 
 def ratios(cases: list[Found]) -> str:
+    """A row for each length, the names only in the first of a case."""
     dtypes = sorted({r["dtype"] for case in cases for r in case["ratios"]})
     rows = []
     for case in cases:
-        cells = ["<br>".join(cell(r, case["target"]) for r in case["ratios"] if r["dtype"] == dtype)
-                 for dtype in dtypes]  # fmt: skip
         target = number(case["target"]) if case["target"] else "–"
-        rows.append([code(case["name"]), case["against"], target, *cells, verdict(case)])
-    return table(["Function", "Beside", "At most", *dtypes, "Target"], rows)
+        first = [code(case["name"]), case["against"], target, verdict(case)]
+        for n in dict.fromkeys(r["n"] for r in case["ratios"]):
+            at = {r["dtype"]: cell(r, case["target"]) for r in case["ratios"] if r["n"] == n}
+            rows.append([*first, str(n), *(at.get(dtype, "") for dtype in dtypes)])
+            first = [""] * 4
+    return table(["Function", "Beside", "At most", "Target", "n", *dtypes], rows)
 
 
 def cell(found: Found, target: float | None) -> str:
-    text = f"{number(found['ratio'])} ± {number((found['high'] - found['low']) / 2)}"
+    ratio, spread = number(found["ratio"]), number((found["high"] - found["low"]) / 2)
+    text = f"{ratio}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread}"
     over = target is not None and found["low"] > target
-    return f"{found['n']}: " + (f"**{text}**" if over else text)
+    return f"**{text}**" if over else text
 
 
 def by_itself(case: Found) -> str:
