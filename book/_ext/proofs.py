@@ -1,7 +1,7 @@
 """A proof ends with ∎, and a long one shows its first sentence and folds the rest.
 
-Long is what would fill more than about ten lines. Each proof also gets an address of its own,
-that of its theorem with ``proof-of-`` before it, where all had the same.
+Long is what would fill more than about ten lines, or has the class ``long``. Each proof also gets
+an address of its own, that of its theorem with ``proof-of-`` before it, where all had the same.
 """
 
 import re
@@ -25,7 +25,7 @@ class FoldProofs(SphinxTransform):
             if proof["ids"] == ["proof"]:
                 proof["ids"] = address(proof)
                 end_mark(proof)
-                if length(proof) > LINES:
+                if length(proof) > LINES or "long" in proof["classes"]:
                     fold_rest(proof)
 
 
