@@ -149,8 +149,7 @@ def log_softmax_entropy(z: Tensor, mask: Tensor | None = None) -> Tensor:
     return -(log_p.exp() * (log_p if mask is None else log_p.masked_fill(~mask, 0.0))).sum(-1)
 
 
-@case("entropy_from_logits", "Categorical(logits=z).entropy()", 0.6, claimed=1, tiny=False,
-      why=SHORT)  # fmt: skip
+@case("entropy_from_logits", "Categorical(logits=z).entropy()", 0.6, claimed=1, tiny=False)
 def of_logits(rows, n, dtype):
     z = logits(rows, n, dtype)
     theirs = {"Categorical": lambda: Categorical(logits=z).entropy()}
