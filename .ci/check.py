@@ -103,13 +103,14 @@ def whole(dear: bool) -> list[list[Step]]:
     nbval = f"{PYTEST} -o addopts= --nbval $KERNEL"
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
-    slow = [Step("slow tests", f"{package} -m slow")] if dear else []
+    # Otherwise a test holds what is stored of the proofs against their sources.
+    slow = [Step("slow tests", f"{package} -m slow"), PROOFS] if dear else []
     cells = [Step(t, f"{nbval} notebooks/{t}.ipynb") for t in longest]
     return [
         [STYLE],
         [TYPES, Step("guards", f"{PYTEST} {GUARDS}")],
         [Step("package", f"{package} --ignore={GUARDS} -m 'not slow' {TWO_WORKERS}")],
-        [*slow, PROOFS, Step("site", site), *cells],
+        [*slow, Step("site", site), *cells],
     ]
 
 

@@ -40,6 +40,7 @@ DISPLAYED = re.compile(r"\$\$.+?\$\$(?: \([\w-]+\))?", re.DOTALL)
 INLINE = re.compile(r"\$[^$]+\$")
 PROOF = re.compile(r"^(:{3,})\{prf:proof\}[^\n]*\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 LONG_PROOF, LINE_LENGTH = 10, 88  # as in proofs.py
+MARKED_LONG = ":class: long\n"
 SENTENCE = re.compile(r".{18,}?[.:?!](?=\s|$)", re.DOTALL)  # "Upper bound." is none yet
 LABEL = r"^\([\w-]+\)=$"
 # Comments, what stands for a figure with sliders, labels, marks of directives, images.
@@ -148,8 +149,8 @@ def main_path(stored: list[Cell]) -> Iterator[tuple[Cell, str, list[Cell]]]:
 
 def seen_of_proof(found: re.Match[str]) -> str:
     """A proof, or its first sentence if the page folds the rest (see proofs.py)."""
-    text = found[2].strip()
-    length = 0.0
+    text = found[2].removeprefix(MARKED_LONG).strip()
+    length = math.inf if found[2].startswith(MARKED_LONG) else 0.0
     for formula in DISPLAYED.findall(text):
         length += 2 + formula.count(r"\\")
     for paragraph in re.split(r"\n\s*\n", DISPLAYED.sub("\n\n", text)):
