@@ -5,7 +5,6 @@ and what goes into them. `work` says how many numbers a row stands for, so that 
 about the same; `claimed` is the power of n that the chapters state.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -257,12 +256,6 @@ def heads(rows: int, n: int, dtype: torch.dtype) -> list[Tensor]:
     return [torch.randn(1, rows, n, 64, dtype=dtype) for _ in range(3)]
 
 
-def if_known(f: Callable[..., Any], **options: Any) -> dict[str, Any]:
-    """The options that a function has."""
-    known = inspect.signature(f).parameters
-    return {name: value for name, value in options.items() if name in known}
-
-
 SCORES = "arguments and scores are read before the work"
 SQUARE = {"lengths": (64, 256), "work": lambda n: n * n, "tiny": False}
 
@@ -271,9 +264,8 @@ SQUARE = {"lengths": (64, 256), "work": lambda n: n * n, "tiny": False}
       **SQUARE)  # fmt: skip
 def outputs(rows, n, dtype):
     Q, K, V = heads(rows, n, dtype)
-    less = if_known(attention, need_weights=False)
     fused = {"fused": lambda: F.scaled_dot_product_attention(Q, K, V)}
-    return Calls(lambda: attention(Q, K, V, **less), fused, (Q, K, V))
+    return Calls(lambda: attention(Q, K, V, need_weights=False), fused, (Q, K, V))
 
 
 @case("attention, with weights", "the two-line form", 1.2, claimed=2, why=SCORES, **SQUARE)
@@ -310,7 +302,7 @@ def synthesizer(rows, n, dtype):
     return replace(calls, ours=lambda: ours(x))
 
 
-TURNS = "the angles are computed at each call, in float64, and x and the positions are read"
+TURNS = "the positions are held against those of the last calls, and the result is read"
 
 
 @case("rotary", "the better of two common forms", 2.2, claimed=1, lengths=(64, 512),

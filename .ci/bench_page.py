@@ -52,7 +52,7 @@ GROWTH = """
 
 The slope of the logarithm of the time against that of n, for a fixed number of rows, beside the
 power of n that the chapters state. What every row costs, however short it is, lowers the slope.
-Three lengths and a machine with other work make it rough.
+Three lengths make it rough.
 
 {table}"""
 

@@ -40,7 +40,7 @@ RIGHT = {
         lambda x, k: -(torch.exp(-k * x).mean().log()) / k,
         lambda x, k: -torch.logsumexp(-3 * k * x, 0) / (3 * k),
         lambda x, k: -smooth_max(-x, 1000 * k),
-        lambda x, k: -smooth_max(-x, 1e6 * k),
+        lambda x, k: -smooth_max(-x, 1e5 * k),
         lambda x, k: -torch.logsumexp(-k * x, 0).item() / k,
         least_by_a_loop,
     ],
