@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import (
@@ -15,6 +14,7 @@ from attnlib._inputs import (
     require_same,
     values_may_be_read,
 )
+from attnlib._shapes import Float
 
 __all__ = ["average_leak", "averaging_query", "copy_leak", "sample_keys", "subspace_projector"]
 

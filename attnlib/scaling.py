@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.integrate import cumulative_simpson, trapezoid
 from torch import Tensor
 
 from attnlib._inputs import require_finite, require_integer, require_real
+from attnlib._shapes import Float
 from attnlib.softmax import softmax_jacobian
 
 __all__ = ["dot_product_excess_kurtosis", "expected_saturation", "score_saturation"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from attnlib._inputs import require_integer
+from attnlib._shapes import Float
 
 __all__ = ["minimise"]
 

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.special import expit
 from torch import Tensor
 
 from attnlib._inputs import in_float32, require_finite, require_integer, require_real, require_same
+from attnlib._shapes import Float
 
 __all__ = [
     "attention_weights",

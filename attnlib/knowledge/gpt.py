@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnlib._inputs import require_choice, require_classes, require_integer, require_real
+from attnlib._shapes import Float, Int
 from attnlib.positions import rotary
 from attnlib.synthesizer import SynthesizerAttention
 from attnlib.transformer import MultiHeadAttention

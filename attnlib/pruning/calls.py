@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnlib._inputs import require_probabilities
+from attnlib._shapes import Float
 from attnlib.pruning.fewer import FewerHeads
 from attnlib.pruning.layers import (
     AttentionLayer,

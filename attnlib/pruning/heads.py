@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from attnlib._inputs import require_finite
+from attnlib._shapes import Bool, Float
 from attnlib.pruning.layers import AttentionLayer, Gate, attention_layers, gates_of, owner_of
 
 __all__ = ["attention_layers", "gate_heads", "rescale_heads"]

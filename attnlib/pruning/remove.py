@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attnlib._shapes import Bool, Float
 from attnlib.pruning.fewer import FewerHeads
 from attnlib.pruning.heads import gate_values, head_gates, scale_along, take_gates_off
 from attnlib.pruning.layers import (

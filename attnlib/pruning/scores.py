@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
 from attnlib._inputs import require_choice, require_finite, require_flag, require_integer
+from attnlib._shapes import Float
 from attnlib.entropy import entropy
 from attnlib.pruning.calls import (
     Call,

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnlib._inputs import require_integer
+from attnlib._shapes import Float
 from attnlib.transformer import TransformerLayer
 
 __all__ = ["KINDS", "Questions", "Reader", "accuracy", "draw", "fit", "losses", "norms", "train"]
