@@ -346,9 +346,8 @@ def built():
     root = Path(os.environ["ATTNLIB_SITE"])
     for path in sorted(root.rglob("*.html")):
         name = path.relative_to(root).as_posix()
-        if not name.startswith("_static/") and 'http-equiv="refresh"' not in path.read_text(
-            "utf-8"
-        ):
+        sends_on = 'http-equiv="refresh"' in path.read_text("utf-8").lower()
+        if not name.startswith("_static/") and not sends_on:
             yield name
 
 
