@@ -1,6 +1,10 @@
 """What every test file shares. It must not import attnlib: a conftest is loaded before
 pytest installs the shape checker, and an attnlib imported here would escape it."""
 
+import gc
+import inspect
+
+import jaxtyping
 import pytest
 import torch
 from helpers import run_cells, unchecked
@@ -8,12 +12,41 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("exercises")  # its assertions explain themselves too
 
+
+def where_shapes_are_said(*, typechecker, checked=jaxtyping.jaxtyped):
+    """What the shape checker does to a function, left out where no annotation says a shape.
+
+    Most say none. A checker that looks at every call of them takes as long as the tests
+    themselves; what else an annotation says is for mypy.
+    """
+
+    def decorate(fn):
+        told = getattr(inspect.unwrap(fn) if callable(fn) else fn, "__annotations__", {})
+        silent = inspect.isfunction(fn) and not any("[Tensor, " in str(t) for t in told.values())
+        return fn if silent else checked(fn, typechecker=typechecker)
+
+    return decorate
+
+
+jaxtyping.jaxtyped = where_shapes_are_said  # attnlib asks for it when it is imported
+
 # The same cases every time, and no verdict that hangs on how busy the machine is.
 settings.register_profile(
     "attnlib", derandomize=True, database=None, deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.load_profile("attnlib")
+
+
+# For devices that are not there, torch.manual_seed keeps a trace of who called it, of all callers
+# down to pytest: a millisecond and a half each time.
+torch.manual_seed = torch.default_generator.manual_seed
+
+
+def pytest_collection_finish():
+    """What is there by now stays: the collector of garbage need not go through it every time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -885,14 +885,14 @@ def test_a_budget_of_time_sets_the_number_of_steps(data, task):
     with paced(60 * 0.9 / 7.5), dying_in_training(5):
         call(*args, "--writing_params_path", data / "p", code=1)
     assert read_dict(data / "p.checkpoint", "checkpoint")["step"] == 4
-    with paced(60 * 0.9 / 99):
+    with paced(60 * 0.9 / 19):
         output = call(*args, "--writing_params_path", data / "p", "--resume")
         assert "7 steps, " in output
         assert " 3 to go" in output
         again = call(*args, "--writing_params_path", data / "p", "--resume")
         assert "nothing to resume" in again
         other = [*args, "--seed", 1, "--writing_params_path", data / "p", "--resume"]
-        assert "99 steps, loss" in call(*other)
+        assert "19 steps, loss" in call(*other)
         call(*args, "--writing_params_path", data / "p")
     with paced(1e9):
         assert "1 steps, loss" in call(*args, "--writing_params_path", data / "one")
