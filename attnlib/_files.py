@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows
@@ -149,6 +147,8 @@ def alone(path: str | Path) -> Iterator[None]:
 
 def to_bytes(content: dict[str, Any]) -> bytes:
     """Tensors, numbers, text, lists and dicts of them, as torch.save writes them."""
+    import torch
+
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
@@ -162,6 +162,8 @@ def read_dict(path: str | Path, kind: str) -> dict[str, Any]:
             file that was expected.
         OSError: it cannot be read.
     """
+    import torch
+
     data = Path(path).read_bytes()
     if not data:
         raise ValueError(f"{path}: the file is empty")

@@ -7,11 +7,11 @@ import re
 import signal
 import socket
 import stat
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from processes import count_up, hold, write_often
 
 from attnlib._files import (
     alone,
@@ -71,11 +71,6 @@ def test_permissions_are_those_of_any_new_file(tmp_path, mask):
         os.umask(before)
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "ours")]
     assert modes[0] == modes[1] == 0o666 & ~mask
-
-
-def write_often(path, letter):
-    for _ in range(30):
-        write_atomically(path, letter * 50_000)
 
 
 def test_two_processes_do_not_mix(tmp_path):
@@ -166,24 +161,6 @@ def test_folders(tmp_path):
 
 
 # -- one process at a time ---------------------------------------------------------------------
-
-
-def count_up(path, rounds):
-    """Read a number and write the next, with nobody in between."""
-    while rounds:
-        try:
-            with alone(path):
-                path.write_text(str(int(path.read_text()) + 1))
-        except ValueError:
-            time.sleep(1e-4)
-            continue
-        rounds -= 1
-
-
-def hold(path, connection):
-    with alone(path):
-        connection.send("held")
-        connection.recv()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX locks")

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from helpers import script
 
 import attnlib
@@ -78,21 +78,26 @@ def script_hosts(script: str) -> set[str]:
 @cache
 def loaded(path: Path) -> list[str]:
     """Every URL that showing the page makes a browser fetch."""
-    page = pages()[path]
-    urls = [tag[a] for a in LOADS for tag in page.find_all(attrs={a: True}) if a != "srcset"]
-    for tag in page.find_all(srcset=True):
-        urls += [part.split()[0] for part in tag["srcset"].split(",") if part.strip()]
-    for tag in page.find_all("link", href=True):
-        if not FOLLOWED & set(tag.get("rel", [])):
-            urls.append(tag["href"])
-    urls += [tag["href"] for tag in page.find_all(["use", "image", "base"], href=True)]
-    for tag in page.find_all(attrs={"style": True}):
-        urls += css_urls(tag["style"])
-    for tag in page.find_all("style"):
-        urls += css_urls(tag.string or "")
-    for tag in page.find_all("meta", attrs={"http-equiv": re.compile("refresh", re.I)}):
-        urls.append(tag["content"].partition("url=")[2])
+    urls = []
+    for tag in pages()[path].find_all(True):
+        has = tag.attrs
+        urls += [has[a] for a in LOADS if a != "srcset" and a in has]
+        urls += [part.split()[0] for part in has.get("srcset", "").split(",") if part.strip()]
+        urls += css_urls(has.get("style", ""))
+        if tag.name == "style":
+            urls += css_urls(tag.string or "")
+        if tag.name == "meta" and has.get("http-equiv", "").lower() == "refresh":
+            urls.append(has["content"].partition("url=")[2])
+        followed = tag.name == "link" and FOLLOWED & set(has.get("rel", []))
+        if tag.name in ("link", "use", "image", "base") and not followed:
+            urls += [has["href"]] if "href" in has else []
     return urls
+
+
+@cache
+def by_id(path: Path) -> dict[str, Tag]:
+    """What a page's anchors lead to: one walk instead of one for each."""
+    return {tag["id"]: tag for tag in pages()[path].find_all(id=True)}
 
 
 def test_there_are_pages():
@@ -256,11 +261,11 @@ def test_pages_of_source_are_not_searched():
 
 
 def test_every_claim_is_in_the_ledger_and_links_to_its_check():
-    ledger = pages()[site() / "book" / "claims.html"]
-    links = {tag["href"] for tag in ledger.find_all("a", href=True)}
+    ledger = site() / "book" / "claims.html"
+    links = {tag["href"] for tag in pages()[ledger].find_all("a", href=True)}
     for id, claim in load_claims().items():
         anchor = id.lower()  # as Sphinx writes it
-        assert ledger.find(id=f"claim-{anchor}"), f"{id} is not in the ledger"
+        assert f"claim-{anchor}" in by_id(ledger), f"{id} is not in the ledger"
         assert f"../notebooks/{claim['chapter']}.html#check-{anchor}" in links
 
 
@@ -412,6 +417,7 @@ CHAPTERS = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 chapters = pytest.mark.parametrize("chapter", CHAPTERS)
 
 
+@cache
 def chapter_page(chapter):
     return pages()[site() / "notebooks" / f"{chapter}.html"].find("article")
 
@@ -450,19 +456,19 @@ def test_every_claim_block_is_a_card_with_its_evidence(chapter):
 
 
 def test_what_a_machine_has_proved_stands_on_its_page_in_the_ledger_and_on_the_cards():
-    page, ledger = (pages()[site() / "book" / f"{name}.html"] for name in ("proofs", "claims"))
+    page, ledger = (by_id(site() / "book" / f"{name}.html") for name in ("proofs", "claims"))
     cards = "".join(str(chapter_page(c).select(".claim-head")) for c in CHAPTERS)
     assert formal.proved()
     for id, found in formal.proved().items():
         target = f"proofs.html#proved-{id.lower()}"
-        section = page.find(id=f"proved-{id.lower()}").find_parent("section")
+        section = page[f"proved-{id.lower()}"].find_parent("section")
         assert found.phrase in section.text
         assert len(section.select("pre")) == len(found.theorems)
         # Markup may eat what looks like a tag, such as <W, G>.
         assert [
             t["name"] for t in found.theorems if typed(t["words"]) not in typed(words(section))
         ] == []
-        entry = ledger.find(id=f"claim-{id.lower()}")
+        entry = ledger[f"claim-{id.lower()}"]
         assert (
             entry.select_one(f'a[href="{target}"]').find_parent("p").text.startswith(found.phrase)
         )
@@ -534,18 +540,24 @@ def test_every_figure_has_a_numbered_caption(chapter):
     assert len(set(numbers)) == len(numbers) == len(images)
 
 
+@cache
+def images(path):
+    return [img["src"] for img in pages()[path].find_all("img")]
+
+
 @pytest.mark.parametrize("drawing", sorted(DRAWINGS.glob("*.svg")), ids=lambda path: path.stem)
 def test_a_drawing_is_a_part_of_its_page(drawing):
     """Inline, so that it takes the colours of the page; an <img> would not."""
     id = f"fig-{drawing.stem.replace('_', '-')}"
-    (figure,) = [f for p in pages().values() if (f := p.find("figure", class_="drawing", id=id))]
+    (figure,) = [by_id(p)[id] for p in pages() if id in by_id(p)]
+    assert figure.name == "figure"
+    assert "drawing" in figure["class"]
     assert figure.svg["role"] == "img"
     assert len(figure.svg["aria-label"]) > 200
     assert re.fullmatch(r"Figure \d+\.\d+", words(figure.select_one(".caption-number")))
     assert len(words(figure.figcaption)) > 80
     assert figure.figcaption.find("em") is None
-    assert not [img["src"] for p in pages().values() for img in p.find_all("img")
-                if drawing.stem in img["src"]]  # fmt: skip
+    assert not [url for p in pages() for url in images(p) if drawing.stem in url]
 
 
 @chapters
