@@ -42,7 +42,7 @@ __all__ = ["FLOATS", "HALVES", "are_rows", "autocast_off", "eager", "in_float32"
 
 FLOATS = (torch.float32, torch.float64)
 # Up to so many entries Python adds faster than torch begins to.
-_FEW = 64
+FEW = 64
 # Modes that record what is done instead of doing it.
 _RECORDERS = tuple(torch._C._TorchDispatchModeKey.__members__.values())
 
@@ -104,7 +104,7 @@ def surely_finite(x: Tensor) -> bool:
 
     One pass that writes nothing; False also where finite entries have a sum that overflows.
     """
-    if x.numel() <= _FEW:
+    if x.numel() <= FEW:
         return math.isfinite(sum(x.flatten().tolist()))
     # Detached: math.isfinite warns of a tensor that is tracked.
     return math.isfinite(x.detach().sum().item())
@@ -117,7 +117,7 @@ def surely_laws(y: Tensor, dim: int = -1, precision: torch.dtype | None = None) 
     """
     # A little less than the check allows, which adds and compares numbers rounded to the dtype.
     slack = 0.99 * _slack(precision or y.dtype)
-    if y.numel() <= _FEW and dim in (-1, y.ndim - 1):
+    if y.numel() <= FEW and dim in (-1, y.ndim - 1):
         return all(
             all(v >= 0 for v in row) and abs(sum(row) - 1) <= slack
             for row in y.reshape(-1, y.shape[-1]).tolist()

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -114,6 +114,12 @@ fraction = Kind(
     lambda *b: 0.1 + 0.8 * torch.rand(b).double(), lambda x: spoilt(x, nan, inf, -0.1, 1.1)
 )
 whole_dtypes = (torch.float64, torch.int32, torch.bool)
+sharp = Kind(
+    lambda *b: 1 + torch.rand(b).double(), lambda x: spoilt(x, nan, inf, 0, -1),
+    (torch.int64, torch.bool, torch.complex64),
+)  # fmt: skip
+# Of a norm: 1 is the least.
+sharp_norm = replace(sharp, values=lambda x: spoilt(x, nan, inf, 0.5))
 length = Kind(
     lambda *b: in_turn(*b) + 1, lambda x: spoilt(x, 0, SIZES["n"] + 1), whole_dtypes, free=None
 )
@@ -151,6 +157,7 @@ class Row:
     options: dict[str, tuple[Any, tuple[Any, ...]]] = field(default_factory=dict)
     optional: tuple[str, ...] = ()  # tensors that may be None
     shared: tuple[str, ...] = ()  # tensors given once for a whole batch
+    own_dtype: tuple[str, ...] = ()  # tensors whose dtype need not be that of the others
     also_called: dict[str, str] = field(default_factory=dict)  # by messages of what it is made of
     may_be_empty: tuple[str, ...] = ()  # axes
     omitted: tuple[str, ...] = ()  # optional tensors that this row leaves out
@@ -176,6 +183,11 @@ class Row:
         """Whether a part of the contract applies; two parts are about floats alone."""
         return part not in self.without and (self.has_floats or part not in ("derivatives", "nan"))
 
+    def is_alone(self, name: str) -> bool:
+        """Whether no other tensor must have the same dtype."""
+        floats = [other for other, kind in self.tensors.items() if kind.is_float]
+        return name in self.own_dtype or {*floats} - {*self.own_dtype} <= {name}
+
     @property
     def has_dim(self) -> bool:
         return "dim" in inspect.signature(self.call).parameters
@@ -184,10 +196,10 @@ class Row:
         return rf"({name}|{self.also_called[name]})\b" if name in self.also_called else rf"{name}\b"
 
     def axes(self, name: str) -> list[str]:
-        """The axes of a tensor as annotated, a lone *b with dim being a row."""
+        """The axes of a tensor as annotated, a lone *b with dim being a row, and *c a result."""
         annotation = str(inspect.signature(self.call).parameters[name].annotation)
         axes = re.search(r"Tensor, ['\"]([^'\"]*)", annotation)[1].split()
-        return [*axes, "n"] if self.has_dim and len(axes) == 1 else axes
+        return [*axes, "n"] if self.has_dim and axes in (["*b"], ["*#b"]) else axes
 
     def trailing(self, name: str) -> list[str]:
         return [axis.lstrip("#") for axis in self.axes(name) if axis[0] != "*" and axis != "batch"]
@@ -244,7 +256,16 @@ def variant(good: str) -> dict[str, tuple[Any, tuple[Any, ...]]]:
     return {"variant": (good, ("Once", "", None, 0, ["once"]))}
 
 
-EPS, K = {"eps": (0.01, IN_FLOAT32)}, {"k": (2.0, IN_FLOAT32)}
+EPS = {"eps": (0.01, IN_FLOAT32)}
+# A sharpness may be a tensor.
+SHARPNESS = tuple(x for x in IN_FLOAT32 if not isinstance(x, Tensor))
+MAXIMA = [
+    (smooth_abs, real, sharp, SHARPNESS),
+    (smooth_max, real, sharp, SHARPNESS),
+    (mellowmax, real, sharp, SHARPNESS),
+    (boltzmann_max, real, sharp, SHARPNESS),
+    (p_norm_max, positive, sharp_norm, (*SHARPNESS, 0.5, 1 - 2**-53)),
+]
 LAYER = {"d_model": (6, SIZE), "n_heads": (2, SIZE)}
 
 
@@ -275,11 +296,34 @@ ROWS = {
         Row(jacobian_from_weights, {"y": law}),
         Row(jacobian_norm_bounds, {"y": law}),
         Row(score_saturation, {"S": real}, without=SOLVER),
-        Row(smooth_abs, {"x": real}, K),
-        Row(smooth_max, {"x": real}, K),
-        Row(mellowmax, {"x": real}, K),
-        Row(boltzmann_max, {"x": real}, K),
-        Row(p_norm_max, {"x": positive}, {"k": (2.0, (*IN_FLOAT32, 0.5, 1 - 2**-53))}),
+        *[
+            Row(f, {"x": x}, {"k": (2.0, k)}, omitted=("mask",), halves=True)
+            for f, x, _, k in MAXIMA
+        ],
+        *[
+            Row(f, {"x": x, "mask": mask}, {"k": (2.0, k)}, ("mask",), case="masked", halves=True)
+            for f, x, _, k in MAXIMA[1:]
+        ],
+        Row(
+            smooth_abs,
+            {"x": real, "k": sharp},
+            shared=("k",),
+            own_dtype=("k",),
+            case="learnt",
+            halves=True,
+        ),
+        *[
+            Row(
+                f,
+                {"x": x, "k": sharpness, "mask": mask},
+                {},
+                ("mask",),
+                own_dtype=("k",),
+                case="learnt",
+                halves=True,
+            )
+            for f, x, sharpness, _ in MAXIMA[1:]
+        ],
         Row(entropy, {"p": law}),
         Row(entropy_from_logits, {"z": logit, "mask": mask}, optional=("mask",)),
         *[Row(rectified, {"p": law}, EPS | variant(word), case=word) for word in VARIANTS],
@@ -545,7 +589,7 @@ def test_bad_tensors_are_named(row):
     for name, kind in row.tensors.items():
         x = good[name]
         bad = [[0.5, 0.5], "x", *([] if name in row.optional else [None])]
-        alone = row.halves and sum(kind.is_float for kind in row.tensors.values()) == 1
+        alone = row.halves and row.is_alone(name)
         alone = alone and not isinstance(row.f, type)  # else it differs from the others in dtype
         bad += [x.to(t) for t in kind.refused_dtypes if not (alone and t in HALVES)]
         if kind is not mask:  # masks broadcast
@@ -575,7 +619,8 @@ def test_tensors_that_do_not_fit_each_other_are_named(row):
     f = row.bind()
     for name, x in list(good.items())[1:]:
         others = [row.trailing(other) for other in good if other != name]
-        wrong = [x.float()] if row.tensors[name].is_float else []
+        own = name in row.own_dtype or not row.tensors[name].is_float
+        wrong = [] if own else [x.float()]
         for i, axis in enumerate(reversed(row.trailing(name))):
             if any(axis in other for other in others):
                 wrong.append(x.narrow(-i - 1, 0, x.shape[-i - 1] - 1))
@@ -741,6 +786,8 @@ def test_dim_names_the_axis(name):
     row = ROWS[name]
     first, kind = next(iter(row.tensors.items()))
     good = {option: value for option, (value, _) in row.options.items()}
+    # What else it takes as a single number, which fits every result.
+    good |= {n: t.make() for n, t in row.tensors.items() if n not in (first, *row.optional)}
     for dim in (0, 1, 2, -1, -2, -3):
         x = along(kind, dim, 3, 4, 2)
         close(row.f(x, **good, dim=dim), row.f(x.movedim(dim, -1), **good))

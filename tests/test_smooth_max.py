@@ -165,6 +165,164 @@ def test_long_rows(f, k, dtype):
     close(gradient(f, x, k).double(), reference, atol=200 * eps(dtype), rtol=0)
 
 
+# -- a sharpness that is learnt, masks, lower precision ------------------------------------
+
+
+def slope_in_k(f, row, k):
+    """The derivative with respect to k at the very numbers given, a difference quotient.
+
+    For numbers of 1e-20 and k = 1e-12 all that it is about begins at the 64th digit.
+    """
+    with mpmath.workdps(150):
+        x, k = [mpmath.mpf(v) for v in row], mpmath.mpf(k)
+        top = max(map(abs, x)) if f is smooth_abs else max(x)
+
+        def value(k):
+            if f is p_norm_max:
+                return top * mpmath.fsum((v / top) ** k for v in x) ** (1 / k) if top else top
+            weights = [mpmath.exp(k * (v - top)) for v in x]
+            if f is boltzmann_max:
+                y = (w * (v - top) for w, v in zip(weights, x, strict=True))
+                return mpmath.fsum(y) / mpmath.fsum(weights)
+            return mpmath.log(mpmath.fsum(weights) / (len(x) if f is mellowmax else 1)) / k
+
+        step = mpmath.mpf(10) ** -16 * k
+        return float((value(k + step) - value(k - step)) / (2 * step))
+
+
+def slope_allowance(f, row, k, dtype):
+    """As for the value, over k: a mean is the difference of two such terms."""
+    n = len(row)
+    added = (1 + math.log(n)) / k
+    if f in (mellowmax, boltzmann_max):
+        added = min(added, max(row) - min(row))
+    if f is boltzmann_max:
+        return eps(dtype) * 4 * (n + 8) * added**2
+    if f is p_norm_max:
+        return eps(dtype) * 4 * (n + 8 + k) * max(row) * n ** (1 / k) * added / k
+    return eps(dtype) * 4 * (n + 8) * added / k
+
+
+@pytest.mark.parametrize("f", REDUCING, ids=lambda f: f.__name__)
+@each_once("k, dtype", K, DTYPES)
+def test_slopes_of_a_learnt_sharpness_against_150_digits(f, dtype, k):
+    if f is p_norm_max:
+        k = max(k, 1 / k)
+    for name, row in (ROWS if f is p_norm_max else ROWS | SIGNED).items():
+        x = torch.tensor(row, dtype=dtype)
+        sharp = torch.tensor(k, dtype=dtype, requires_grad=True)
+        result = f(x, sharp)
+        close(result, f(x, sharp.item()), atol=allowance(f, x.tolist(), k, dtype), rtol=0)
+        (slope,) = torch.autograd.grad(result, sharp)
+        off = abs(slope.item() - slope_in_k(f, x.tolist(), sharp.item()))
+        assert off <= slope_allowance(f, x.tolist(), k, dtype), name
+
+
+@each_once("k, dtype", K, DTYPES)
+def test_the_slope_of_a_learnt_sharpness_in_smooth_abs(k, dtype):
+    """ln(1 + e^{-2k|x|})/k is the smooth maximum of x and −x, less |x|."""
+    for v in {v for row in (ROWS | SIGNED).values() for v in row}:
+        x = torch.tensor([v], dtype=dtype)
+        sharp = torch.tensor(k, dtype=dtype, requires_grad=True)
+        (slope,) = torch.autograd.grad(smooth_abs(x, sharp), sharp)
+        wanted = slope_in_k(smooth_max, [x.item(), -x.item()], sharp.item())
+        assert abs(slope.item() - wanted) <= slope_allowance(smooth_max, [v, v], k, dtype), v
+
+
+@pytest.mark.parametrize("f", REDUCING, ids=lambda f: f.__name__)
+def test_each_row_may_have_its_own_sharpness(f):
+    x, k = torch.rand(2, 5, 3, dtype=torch.float64), 1 + 9 * torch.rand(2, 3, dtype=torch.float64)
+    for sharp in (k, k[0], k[:, :1], k[0, 0]):
+        each = sharp.expand(2, 3)
+        rows = [[f(x[i, :, j], each[i, j].item()) for j in range(3)] for i in range(2)]
+        close(f(x, sharp, dim=1), torch.tensor(rows))
+        close(f(x, sharp, dim=-2), torch.tensor(rows))
+    for bad in (torch.ones(2), torch.ones(2, 1, 3), torch.ones(4, 2, 3)):
+        refused("k", [str(tuple(bad.shape)), "(2, 3)"], lambda bad=bad: f(x, bad, dim=1))
+
+
+@pytest.mark.parametrize("f", [smooth_abs, *REDUCING], ids=lambda f: f.__name__)
+def test_a_sharpness_keeps_its_own_dtype(f):
+    """A parameter is float32 where activations are bfloat16; what it meets decides on its range."""
+    x = torch.tensor([[0.25, 0.75, 0.0]] * 2)
+    k = torch.tensor(2.5, requires_grad=True)
+    for half in (torch.half, torch.bfloat16):
+        result = f(x.to(half), k)
+        assert result.dtype == half
+        (slope,) = torch.autograd.grad(result.sum(), k)
+        (exact,) = torch.autograd.grad(f(x, k).sum(), k)
+        close(slope, exact)
+    sharp = torch.full(f(x, 1).shape, 2.5, dtype=torch.float64)
+    close(f(x, sharp), f(x, k.detach()))
+    for beyond in (1e39, 1e-46):
+        refused("k", [str(beyond)], lambda k=beyond: f(x, torch.tensor(k, dtype=torch.float64)))
+
+
+masks = {"some": [1, 0, 1, 1, 0, 0], "one": [0, 0, 0, 1, 0, 0], "all": [1] * 6}
+
+
+@pytest.mark.parametrize("f", REDUCING, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("kept", masks.values(), ids=list(masks))
+@each_once("k, dtype, learnt", [1, 2.5, 1e4], DTYPES, [False, True])
+def test_masked_entries_have_no_influence(f, kept, k, dtype, learnt):
+    """The row of what is kept, exactly; whatever stands at False."""
+    row, mask = torch.tensor([0.5, 3.0, 1.5, 0.25, 1.0, 2.0], dtype=dtype), torch.tensor(kept) > 0
+    number, k = k, torch.tensor(k, dtype=dtype, requires_grad=True) if learnt else k
+    short = row[mask].requires_grad_()
+    value = f(short, k)
+    slopes = torch.autograd.grad(value, (short, *[k] * learnt))
+    for hidden in (nan, inf, -inf, 1e30, -1e30, 0.0):
+        x = torch.where(mask, row, hidden).requires_grad_()
+        result = f(x, k, mask=mask)
+        # A sum of other terms that are 0 may be added up in another order.
+        small = allowance(f, short.tolist(), number, dtype)
+        close(result, value, atol=small, rtol=0)
+        found = torch.autograd.grad(result, (x, *[k] * learnt), create_graph=True)
+        few = gradient_allowance(f, len(short), number, dtype)
+        close(found[0][mask], slopes[0], atol=few, rtol=0)
+        assert (found[0][~mask] == 0).all()
+        close(found[1:], slopes[1:], atol=slope_allowance(f, short.tolist(), number, dtype),
+              rtol=0)  # fmt: skip
+        second = torch.autograd.grad(0 * result + sum(g.sum() for g in found), x)[0]
+        assert second.isfinite().all()
+        assert (second[~mask] == 0).all()
+
+
+@pytest.mark.parametrize("f", REDUCING, ids=lambda f: f.__name__)
+def test_masks_broadcast_along_any_axis(f):
+    x = torch.rand(3, 4, 2, dtype=torch.float64)
+    mask = torch.tensor([True, False, True, True])[:, None]
+    close(f(x, 3, 1, mask), f(x[:, [0, 2, 3]], 3, 1))
+    none = torch.ones(3, 4, 2, dtype=torch.bool)
+    none[1, :, 1] = False
+    refused("x", ["masked in every entry of row (1, 1)"], lambda: f(x, 3, 1, none))
+    x[2, 0, 0] = nan  # which the mask counts
+    refused("x", ["nan at index (2, 0, 0)"], lambda: f(x, 3, 1, mask))
+
+
+@each_once("k, dtype", [1, 1.5, 2, 3], DTYPES)
+def test_derivatives_of_a_norm_with_zeros_in_a_learnt_k(k, dtype):
+    """Zeros, one of them masked, add nothing to the derivatives in k, the second neither."""
+    sharp = torch.tensor(float(k), dtype=dtype, requires_grad=True)
+    found = []
+    for row, mask in (([3.0, 4.0], None), ([3.0, 0.0, 4.0, 0.0], [True, True, True, False])):
+        x = torch.tensor(row, dtype=dtype)
+        value = p_norm_max(x, sharp, mask=mask if mask is None else torch.tensor(mask))
+        (first,) = torch.autograd.grad(value, sharp, create_graph=True)
+        found.append((value, first, *torch.autograd.grad(first, sharp)))
+    close(found[1], found[0], atol=64 * eps(dtype), rtol=0)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_norm_of_zeros_with_a_learnt_k(k):
+    x, sharp = torch.zeros(3, requires_grad=True), torch.tensor(float(k), requires_grad=True)
+    value = p_norm_max(x, sharp)
+    slopes = torch.autograd.grad(value, (x, sharp))
+    assert value.item() == 0
+    assert slopes[0].tolist() == [float(k == 1)] * 3, "as for a k that is no tensor"
+    assert slopes[1].item() == 0
+
+
 # -- shapes --------------------------------------------------------------------------------
 
 
@@ -383,6 +541,26 @@ def test_an_overflowing_product_is_refused(f):
     refused(r"k \* x", ["inf", "(1, 2)"], lambda: f(torch.tensor([[0.0] * 3, [0, 0, 1e30]]), 1e10))
     refused(r"k \* x", ["-inf"], lambda: f(torch.tensor([-1e30, 0.0]), 1e10))
     close(f(torch.tensor([1e30, 0.0]), 10).max().item(), 1e30, atol=0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [smooth_max, p_norm_max], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("learnt", [False, True])
+@pytest.mark.parametrize("dtype", [torch.half, *DTYPES], ids=str)
+def test_a_result_beyond_the_dtype_is_refused(f, learnt, dtype):
+    most = torch.finfo(dtype).max
+    k = 1.0 if f is p_norm_max else 5 / most
+    k = torch.tensor(k, dtype=torch.float64) if learnt else k
+    for n in (2, 70):
+        x = torch.full((n,), 0.9 * most, dtype=dtype)
+        refused("the result", ["inf", str(dtype)], lambda x=x: f(x, k))
+        assert f(x / 1e3, k).isfinite()
+
+
+@dtypes
+def test_an_absolute_value_beyond_the_dtype_is_refused(dtype):
+    most = torch.finfo(dtype).max
+    refused("the result", ["inf"], lambda: smooth_abs(torch.tensor([most], dtype=dtype), 5 / most))
+    assert smooth_abs(torch.tensor([most], dtype=dtype), 1).item() == most
 
 
 @shifting
