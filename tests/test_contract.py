@@ -33,7 +33,7 @@ from attnlib.bilinear import (
 from attnlib.entropy import entropy, entropy_from_logits, rectified
 from attnlib.knowledge.gpt import turned_heads
 from attnlib.lookup import averaging_query, sample_keys, subspace_projector
-from attnlib.ordering import line_integral, majorizes, segment_integrand
+from attnlib.ordering import line_integral, majorizes, safe_eps, segment_integrand
 from attnlib.positions import rotary
 from attnlib.scaling import score_saturation
 from attnlib.smooth_max import boltzmann_max, mellowmax, p_norm_max, smooth_abs, smooth_max
@@ -120,6 +120,7 @@ sharp = Kind(
 )  # fmt: skip
 # Of a norm: 1 is the least.
 sharp_norm = replace(sharp, values=lambda x: spoilt(x, nan, inf, 0.5))
+gap = Kind(lambda *b: 0.1 + torch.rand(b).double(), lambda x: spoilt(x, nan, inf, 0, -1))
 length = Kind(
     lambda *b: in_turn(*b) + 1, lambda x: spoilt(x, 0, SIZES["n"] + 1), whole_dtypes, free=None
 )
@@ -286,6 +287,7 @@ HEADS = LAYER | {
 VALUES = "its entries decide on the shape or the work, so they must be read"
 FUSED = {"refusal": "torch's kernel looks at no value"}
 SOLVER = {"nan": "the solver itself refuses NaN"}
+QUADRATURE = "by SciPy, which needs values"
 GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
 
 ROWS = {
@@ -345,7 +347,13 @@ ROWS = {
             line_integral,
             {"p1": law, "p2": law},
             {"eps": (0.01, (*NO_NUMBERS, -1))} | variant("once"),
-            without=GRAPH | {"derivatives": "a quadrature in NumPy", "nan": VALUES},
+            without={"compile": QUADRATURE, "meta": QUADRATURE},
+        ),
+        Row(
+            safe_eps,
+            {"gap": gap},
+            {"n": (3, SIZE)} | variant("twice"),
+            without=GRAPH | {"derivatives": "the result carries no gradient", "nan": VALUES},
         ),
         Row(subspace_projector, {"basis": real}),
         Row(averaging_query, {"k_a": real, "k_b": real}, {"beta": (1.5, NO_NUMBERS)}),

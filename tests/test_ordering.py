@@ -258,6 +258,56 @@ def test_safe_eps_at_the_ends(variant):
             assert 0 < safe_eps(1e-280, n, variant) < 1e-280 / (n - 1) * 1.01
 
 
+def apart(gap, n, epsilon):
+    """By how much two roots may differ: each by the roundings of ln ε, and those of gaps of the
+    size of ln n, divided by the slope of the gap."""
+    with mpmath.workdps(50):
+        e = mpmath.mpf(epsilon)
+        slope = n * e * mpmath.log1p(1 / (n * e)) - e * mpmath.log1p(1 / e)
+        return 2 * EPS * (8 + 4 * abs(mpmath.log(e)) + 16 * max(gap, 1e-300) / slope)
+
+
+@given(st.lists(st.floats(0, 1, exclude_min=True) | st.floats(-290, 0).map(lambda e: 10.0**e),
+                min_size=1, max_size=6), st.integers(2, 40) | st.integers(2, 2**62),
+       st.sampled_from(VARIANTS))  # fmt: skip
+def test_many_gaps_are_as_each_alone(parts, n, variant):
+    gaps = [max(part * math.log(n), 1e-300) for part in parts]
+    found = safe_eps(tensor(gaps), n, variant)
+    assert found.dtype == torch.float64
+    for gap, epsilon in zip(gaps, found.tolist(), strict=True):
+        alone = safe_eps(gap, n, variant)
+        if variant == "once" or gap >= math.log(n):
+            assert epsilon == pytest.approx(alone, rel=4 * EPS, abs=0)
+        else:
+            assert abs(epsilon / alone - 1) <= apart(gap, n, alone), gap
+
+
+@variants
+def test_many_gaps_at_the_ends(variant):
+    for n in (1, 2, 512, 2**62):
+        top = math.log(n)
+        gaps = [5e-324, 1e-320, 1e-280, top, top + 1e-9, 1e300]
+        gaps += [0.5 * top, math.nextafter(top, 0)] if top else []
+        found = safe_eps(tensor([v for v in gaps if v]), n, variant).tolist()
+        alone = [safe_eps(v, n, variant) for v in gaps if v]
+        for epsilon, other in zip(found, alone, strict=True):
+            if 1e11 < other < inf:  # where a rounding of the gap changes ε by its size
+                assert 1e11 < epsilon < inf
+            else:
+                assert epsilon == pytest.approx(other, rel=1e-12, abs=1e-320)
+
+
+def test_many_gaps_keep_shape_and_dtype():
+    gaps = torch.rand(2, 3, requires_grad=True) + 0.01
+    for variant in VARIANTS:
+        found = safe_eps(gaps, 4, variant)
+        assert (found.shape, found.dtype, found.requires_grad) == ((2, 3), torch.float32, False)
+        close(found, safe_eps(gaps.double(), 4, variant).float())
+        close(safe_eps(gaps[1, 2], 4, variant), found[1, 2])
+    refused("gap", ["0.0", "(1, 0)"], lambda: safe_eps(tensor([1.0, 2.0], [0.0, 1.0]), 4, "once"))
+    refused("gap", ["float16"], lambda: safe_eps(gaps.half(), 4, "once"))
+
+
 def test_the_smaller_eps_is_that_of_twice():
     for n in (2, 17, 512):
         for gap in (1e-6, 0.1, 0.9 * math.log(n)):
@@ -550,7 +600,7 @@ def test_the_closed_difference_is_not_used(monkeypatch):
 
     def first_entry(x, direction, epsilon, variant):
         nodes.append(x[..., 0].numel())
-        assert direction.tolist() == pytest.approx([0.75, -0.75])
+        assert direction.flatten().tolist() == pytest.approx([0.75, -0.75])
         return x[..., 0] ** 2
 
     monkeypatch.setattr(ordering, "_integrand", first_entry)
@@ -560,17 +610,75 @@ def test_the_closed_difference_is_not_used(monkeypatch):
     assert sum(nodes) > 100
 
 
-def test_a_quadrature_carries_no_gradient_and_minds_none():
-    p1, p2 = tensor(0.7, 0.2, 0.1), tensor(0.1, 0.6, 0.3)
-    value = line_integral(p1.clone().requires_grad_(), p2)
-    assert not value.requires_grad
-    assert value == line_integral(p1, p2)
+@dtypes
+@each_once("epsilon, variant", [0.0, 1e-9, 0.01, 10.0], VARIANTS)
+def test_slopes_of_the_integral_against_50_digits(epsilon, variant, dtype):
+    """Those of F at the ends; the 1 is left out, as in the integrand."""
+    for a, b in ([0.7, 0.2, 0.1], [0.1, 0.6, 0.3]), ([1e-30, 1.0], [0.5, 0.5]):
+        ends = [tensor(row, dtype=dtype).requires_grad_() for row in (a, b)]
+        for sign, p, g in zip((-1, 1), ends, torch.autograd.grad(line_integral(*ends, epsilon,
+                              variant), ends), strict=True):  # fmt: skip
+            for v, slope in zip(p.tolist(), g.tolist(), strict=True):
+                with mpmath.workdps(50):
+                    shifted = mpmath.mpf(v) + epsilon
+                    want = mpmath.log(shifted) + (variant == "once") * (epsilon > 0) * v / shifted
+                # ln(v + ε): the sum is rounded, which counts where the logarithm is near 0.
+                small = eps(dtype) * (2 + 2 * abs(want))
+                assert abs(slope - sign * want) <= small, (v, slope)
+
+
+@variants
+@pytest.mark.parametrize("epsilon", [0.0, 0.01])
+def test_slopes_of_the_integral_are_those_of_the_closed_difference(epsilon, variant):
+    """Along the simplex, where the 1 does not count; twice, and by difference quotients."""
+    z = [torch.randn(2, 5, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+
+    def integral(*z):
+        return line_integral(*(torch.softmax(v, -1) for v in z), epsilon, variant).sum()
+
+    def difference(*z):
+        return sum(
+            sign * F(torch.softmax(v, -1), epsilon, variant).sum()
+            for sign, v in zip((-1, 1), z, strict=True)
+        )
+
+    close(torch.autograd.grad(integral(*z), z), torch.autograd.grad(difference(*z), z))
+    for second in zip(*(torch.autograd.functional.hessian(f, tuple(z))
+                        for f in (integral, difference)), strict=True):  # fmt: skip
+        close(*second)
+    assert torch.autograd.gradcheck(integral, z)
+    assert torch.autograd.gradgradcheck(integral, z)
+
+
+def test_slopes_at_a_zero_are_set_to_0():
+    z = tensor(0.5, -inf, 1.0).requires_grad_()
+    p = torch.softmax(z, -1)
+    p.retain_grad()
+    line_integral(tensor(0.25, 0.5, 0.25), p).backward()
+    assert p.grad.tolist() == pytest.approx([p[0].log().item(), 0, p[2].log().item()])
+    assert z.grad.isfinite().all()
+    rest = tensor(0.5, 1.0).requires_grad_()
+    F(torch.softmax(rest, -1), 0.0, "twice").backward()
+    close(z.grad[[0, 2]], rest.grad)
+
+
+def test_many_integrals_are_those_of_each_pair(monkeypatch):
+    p1, p2 = probabilities(7, 3, 4), probabilities(7, 3, 4)
+    p1[0, 0], p2[1, 1] = tensor(1.0, 0, 0, 0), tensor(0, 0.5, 0.5, 0)
+    each = [line_integral(a, b, 0.0, "once")
+            for a, b in zip(p1.flatten(0, 1), p2.flatten(0, 1), strict=True)]  # fmt: skip
+    for most in (1, 2**13, 2**20):  # one at a time, a few, all at once
+        monkeypatch.setattr(ordering, "_MOST_NUMBERS", most)
+        found = line_integral(p1, p2, 0.0, "once")
+        close(found, torch.stack(each).reshape(7, 3), atol=1e-15, rtol=0)
 
 
 def test_a_quadrature_that_fails_says_so(monkeypatch):
     monkeypatch.setattr(ordering, "_integrand", lambda x, *_: 1 / (x[..., 0] - 0.3).abs())
     with pytest.raises(ArithmeticError, match="quadrature"):
         line_integral(tensor(0.1, 0.9), tensor(0.9, 0.1))
+    with pytest.raises(ArithmeticError, match="quadrature"):  # one of several
+        line_integral(tensor([0.5, 0.5], [0.1, 0.9]), tensor([0.8, 0.2], [0.9, 0.1]))
 
 
 # -- bad pairs -------------------------------------------------------------------------------
