@@ -59,7 +59,10 @@ def values_may_be_read(*tensors: Tensor) -> bool:
         return False
     if torch._C._len_torch_dispatch_stack() and any(map(torch._C._get_dispatch_mode, _RECORDERS)):
         return False
-    return not any(x.is_meta or isinstance(x, FakeTensor) for x in tensors)
+    for x in tensors:  # noqa: SIM110 - a generator costs as much as all the rest
+        if x.is_meta or isinstance(x, FakeTensor):
+            return False
+    return True
 
 
 def eager(*tensors: Any) -> bool:
@@ -75,13 +78,22 @@ def eager(*tensors: Any) -> bool:
         return False
     if torch._C._get_tracing_state() is not None:
         return False
-    ours = (Tensor, torch.nn.Parameter)
-    return all(type(x) in ours and not x.is_meta for x in tensors if isinstance(x, Tensor))
+    for x in tensors:
+        if type(x) is Tensor or type(x) is torch.nn.Parameter:
+            if x.is_meta:
+                return False
+        elif isinstance(x, Tensor):
+            return False
+    return True
 
 
 def tracked(*tensors: Tensor) -> bool:
     """Whether autograd will want to differentiate a function of these."""
-    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    if torch.is_grad_enabled():
+        for x in tensors:
+            if x.requires_grad:
+                return True
+    return False
 
 
 # -- quick answers, of which True is certain -------------------------------------------------
@@ -96,7 +108,34 @@ def is_mask(mask: Any, shape: tuple[int, ...]) -> bool:
     """Whether ``require_boolean`` accepts a mask for what has this shape."""
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.ndim > len(shape):
         return False
+    if mask.shape == shape:
+        return True
     return all(a in (1, b) for a, b in zip(mask.shape[::-1], shape[::-1], strict=False))
+
+
+def entries_of_few(x: Tensor) -> list[float]:
+    """All entries of a small tensor. To make it flat by torch would take longer than to read it."""
+    if x.numel() == 1:
+        return [x.item()]
+    entries: list[Any] = x.tolist()
+    for _ in range(x.ndim - 1):
+        entries = [entry for part in entries for entry in part]
+    return entries
+
+
+def row_of_few(x: Tensor, dim: int) -> list[float] | None:
+    """The entries of a tensor that is a single row of few: Python is through with them before
+    torch has begun, and computes with float64."""
+    if x.numel() <= FEW and x.numel() == x.shape[dim]:
+        return entries_of_few(x)
+    return None
+
+
+def reduced(x: Tensor, dim: int, value: float) -> Tensor:
+    """A number as what is left of a single row."""
+    shape = list(x.shape)
+    del shape[dim]
+    return x.new_full(shape, value)
 
 
 def surely_finite(x: Tensor) -> bool:
@@ -105,7 +144,7 @@ def surely_finite(x: Tensor) -> bool:
     One pass that writes nothing; False also where finite entries have a sum that overflows.
     """
     if x.numel() <= FEW:
-        return math.isfinite(sum(x.flatten().tolist()))
+        return math.isfinite(sum(entries_of_few(x)))
     # Detached: math.isfinite warns of a tensor that is tracked.
     return math.isfinite(x.detach().sum().item())
 
@@ -118,10 +157,13 @@ def surely_laws(y: Tensor, dim: int = -1, precision: torch.dtype | None = None) 
     # A little less than the check allows, which adds and compares numbers rounded to the dtype.
     slack = 0.99 * _slack(precision or y.dtype)
     if y.numel() <= FEW and dim in (-1, y.ndim - 1):
-        return all(
-            all(v >= 0 for v in row) and abs(sum(row) - 1) <= slack
-            for row in y.reshape(-1, y.shape[-1]).tolist()
-        )
+        entries, n = entries_of_few(y), y.shape[-1]
+        for i in range(0, len(entries), n):
+            row = entries[i : i + n]
+            # NaN, which a minimum may not show, shows in the sum.
+            if not (min(row) >= 0 and abs(sum(row) - 1) <= slack):
+                return False
+        return True
     if y.numel() == 0:
         return True
     y = y.detach()
@@ -357,6 +399,8 @@ def require_same(name_a: str, a: Tensor, name_b: str, b: Tensor) -> None:
 
 def _as_float(value: Any) -> float:
     """The value of a real number; NaN for anything else, a bool or a tensor among them."""
+    if type(value) is float:
+        return value
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return math.nan
     try:
@@ -390,13 +434,22 @@ def require_real(
 def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:
     """A positive finite number that is neither 0 nor infinite in the dtype it will meet."""
     value = require_real(name, eps, above=0)
-    kind = torch.finfo(dtype)
     # Not by a tensor: neither a compiler nor a meta device would show its value.
-    smallest, power = kind.smallest_normal * kind.eps, kind.max / (2 - kind.eps)
-    if value <= smallest / 2 or value >= kind.max + power * kind.eps / 2:
+    zero, infinite = _BEYOND[dtype]
+    if value <= zero or value >= infinite:
         raise ValueError(f"{name} must be a positive finite number in {dtype}, where {eps!r} "
                          f"becomes {0 if value < 1 else math.inf:g}")  # fmt: skip
     return value
+
+
+def _beyond(dtype: torch.dtype) -> tuple[float, float]:
+    """The largest number that is rounded to 0, and the least that is rounded to infinity."""
+    kind = torch.finfo(dtype)
+    smallest, power = kind.smallest_normal * kind.eps, kind.max / (2 - kind.eps)
+    return smallest / 2, kind.max + power * kind.eps / 2
+
+
+_BEYOND = {dtype: _beyond(dtype) for dtype in (*FLOATS, *HALVES)}
 
 
 def require_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +16,9 @@ from torch import Tensor
 from attnlib._inputs import (
     are_rows,
     eager,
+    entries_of_few,
     is_mask,
+    reduced,
     require_axis,
     require_choice,
     require_epsilon,
@@ -22,6 +26,7 @@ from attnlib._inputs import (
     require_mask,
     require_probabilities,
     require_real,
+    row_of_few,
     surely_finite,
     tracked,
 )
@@ -93,7 +98,7 @@ def entropy_from_logits(
     """
     dim = require_axis("z", z, dim)
     if eager(z, mask) and are_rows(z, dim) and (mask is None or is_mask(mask, z.shape)):
-        H: Tensor = _tracked_logits(z, mask, dim) if tracked(z) else _of_logits(z, mask, dim)[0]
+        H: Tensor = _tracked_logits(z, mask, dim) if tracked(z) else _H_of_logits(z, mask, dim)
         # NaN, +inf and a row without an entry make H NaN, and nothing else does.
         if surely_finite(H):
             return H
@@ -143,12 +148,18 @@ def rectified(
     require_probabilities("p", p, dim=require_axis("p", p, dim))
     eps = require_epsilon("eps", eps, p.dtype)
     require_choice("variant", variant, VARIANTS)
+    most = (1 + p.shape[dim] * eps) * math.log1p(eps)
+    fits = variant == "once" or most <= torch.finfo(p.dtype).max
+    row = row_of_few(p, dim) if fits and eager(p) and not tracked(p) else None
+    if row is not None:
+        added = eps if variant == "twice" else 0.0
+        return reduced(p, dim, math.fsum([(v + added) * math.log(v + eps) for v in row]))
     smoothed = p + eps
     alone = eager(p) and not tracked(p)  # then nobody needs the steps
     if variant == "once":
         log = smoothed.log_() if alone else smoothed.log()
         return (log.mul_(p) if alone else p * log).sum(dim=dim)
-    if (1 + p.shape[dim] * eps) * math.log1p(eps) > torch.finfo(p.dtype).max:
+    if not fits:
         raise ValueError(f"eps must leave the sum finite in {p.dtype}; got {eps!r}")
     log = smoothed.log()
     return (log.mul_(smoothed) if alone else smoothed * log).sum(dim=dim)
@@ -231,6 +242,9 @@ def _sums(law: tuple[int, ...], eps: Any, log: Callable[[Any], Any]) -> tuple[An
 
 
 def _entropy(p: Tensor, dim: int) -> Tensor:
+    entries = row_of_few(p, dim)
+    if entries is not None:
+        return reduced(p, dim, 0 - math.fsum([v * math.log(v) for v in entries if v]))
     # The smallest float for 0, so that 0 ln 0 is 0.
     least = torch.finfo(p.dtype).smallest_normal * torch.finfo(p.dtype).eps
     return 0 - p.clamp(min=least).log_().mul_(p).sum(dim=dim)
@@ -287,6 +301,21 @@ def _of_logits(
         rest = torch.threshold_(p.neg_(), -0.5, 0.0).sum(dim=dim, keepdim=True)
         log = torch.where(lead > 0.5, rest.log1p(), log)
     return (0 - log - mean).squeeze(dim), d if slope else None
+
+
+def _H_of_logits(z: Tensor, mask: Tensor | None, dim: int) -> Tensor:
+    """H alone, of a single row of few logits by Python."""
+    row = row_of_few(z, dim)
+    if row is not None and mask is not None:
+        row = list(itertools.compress(row, entries_of_few(mask.expand(z.shape))))
+    if not row or not math.isfinite(top := max(row)):
+        return _of_logits(z, mask, dim)[0]
+    d = [max(v - top, _FAR) for v in row]
+    d.remove(0.0)  # the leader counts as the 1 of log1p
+    w = [math.exp(v) for v in d]
+    rest = math.fsum(w)
+    H = math.log1p(rest) - math.fsum(map(operator.mul, w, d)) / (1 + rest)
+    return reduced(z, dim, H)
 
 
 class _EntropyOfLogits(torch.autograd.Function):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from attnlib._inputs import (
-    FEW,
     are_rows,
     eager,
     raised,
+    reduced,
     refuse,
     require_axis,
     require_boolean,
@@ -21,6 +21,7 @@ from attnlib._inputs import (
     require_key,
     require_real,
     require_rows,
+    row_of_few,
     surely_finite,
     tracked,
     values_may_be_read,
@@ -320,8 +321,9 @@ def _quick(x: Any, k: Any, dim: Any) -> Tensor | None:
     if not kind.tiny <= k <= kind.max:
         return None
     k = float(k)
-    if x.numel() <= FEW and x.numel() == x.shape[dim] and not tracked(x):
-        return _of_few(x, k, dim)
+    entries = None if tracked(x) else row_of_few(x, dim)
+    if entries is not None:
+        return _of_few(x, k, dim, entries)
     top = x.detach().amax(dim=dim, keepdim=True)
     ends = x.detach().amin().item(), top.amax().item()  # NaN if an entry is
     if not (all(map(math.isfinite, ends)) and _moderate(k, ends, x) and _holds(x, dim, k, ends[1])):
@@ -335,15 +337,14 @@ def _holds(x: Tensor, dim: int, k: float, top: float) -> bool:
     return top + math.log(x.shape[dim]) / k < (1 - 1e-6) * torch.finfo(x.dtype).max
 
 
-def _of_few(x: Tensor, k: float, dim: int) -> Tensor | None:
-    """A single row of few entries, which Python looks through faster than torch."""
-    entries = x.flatten().tolist()
+def _of_few(x: Tensor, k: float, dim: int, entries: list[float]) -> Tensor | None:
+    """A single row of few entries."""
     least, top = min(entries), max(entries)
     near = math.isfinite(sum(entries)) and top - least <= torch.finfo(x.dtype).max
     if not (near and _moderate(k, (least, top), x) and _holds(x, dim, k, top)):
         return None
-    value: Tensor = (x - top).mul_(k).exp_().sum(dim=dim).log_().div_(k).add_(top)
-    return value
+    total = math.fsum([math.exp(k * (v - top)) for v in entries])
+    return reduced(x, dim, top + math.log(total) / k)
 
 
 def _smooth_max(x: Tensor, top: Tensor, k: float, dim: int) -> tuple[Tensor, Tensor, Tensor]:

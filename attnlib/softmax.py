@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from attnlib._inputs import (
+    FEW,
     are_rows,
     eager,
+    entries_of_few,
     refuse,
     require_finite,
     require_flag,
@@ -159,13 +161,17 @@ def jacobian_norm_bounds(
 
 
 def _jacobian(y: Tensor) -> Tensor:
-    a, b = y[..., :, None], y[..., None, :]
-    if eager(y) and y.numel() and y.detach().amin().item() > 0:
+    a, b = y.unsqueeze(-1), y.unsqueeze(-2)
+    if eager(y) and y.numel() and _least(y) > 0:
         J = a * -b
     else:  # that would hold −0 where y is 0; this is 0 − ab, and takes up to twice as long
         J = torch.addcmul(y.new_zeros(()), a, b, value=-1)
     J.diagonal(dim1=-2, dim2=-1).add_(y)
     return J
+
+
+def _least(y: Tensor) -> float:
+    return min(entries_of_few(y)) if y.numel() <= FEW else y.detach().amin().item()
 
 
 def _require_logits(name: str, z: Any) -> None:

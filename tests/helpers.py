@@ -73,6 +73,12 @@ def eps(dtype):
     return torch.finfo(dtype).eps
 
 
+def each_way(f, x):
+    """f of a row alone, beside another, and where a gradient is asked for: computed in ways of
+    their own."""
+    return f(x), f(torch.stack([x, x]))[1], f(x.detach().clone().requires_grad_()).detach()
+
+
 def refused(name, words, call):
     """A ValueError that begins with the name of the argument and holds every word."""
     with pytest.raises(ValueError, match=rf"^{name} ") as error:
