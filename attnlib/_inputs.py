@@ -113,7 +113,7 @@ def is_mask(mask: Any, shape: tuple[int, ...]) -> bool:
     return all(a in (1, b) for a, b in zip(mask.shape[::-1], shape[::-1], strict=False))
 
 
-def entries_of_few(x: Tensor) -> list[float]:
+def entries_of_few(x: Tensor) -> list[Any]:
     """All entries of a small tensor. To make it flat by torch would take longer than to read it."""
     if x.numel() == 1:
         return [x.item()]
