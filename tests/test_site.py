@@ -51,8 +51,9 @@ def pages() -> dict[Path, BeautifulSoup]:
 
 
 def plain(html: str) -> str:
-    """Without the colours of code, which are most of what there is to parse on a page."""
-    return re.sub(r'<span class="(?!qed)\w{1,3}">([^<]*)</span>', r"\1", html)
+    """Without the colours of code and bold names, which are most of what there is to parse."""
+    html = re.sub(r'<span class="(?!qed)\w{1,3}">([^<]*)</span>', r"\1", html)
+    return re.sub(r"<b>([^<]*)</b>", r"\1", html)
 
 
 def name(page: Path) -> str:
