@@ -935,6 +935,37 @@ def test_lower_precision_has_its_shape_and_dtype_without_values(row):
     assert [(t.shape, t.dtype) for t in found] == [(t.shape, t.dtype) for t in results]
 
 
+def close_in_half(row: Row, found: list[Tensor], wanted: list[Tensor]) -> None:
+    few = (16 if isinstance(row.f, type) else 1) * torch.finfo(torch.bfloat16).eps
+    for out, other in zip(found, wanted, strict=True):
+        assert out.dtype == other.dtype
+        close(out, other, rtol=few, atol=few * other.abs().max().item())
+
+
+@rows_of_halves
+def test_lower_precision_under_vmap(row):
+    if row.batches == [()] or not row.has("vmap"):
+        return
+    x = row.draw(3, *row.batches[0])
+    over = tuple(0 if row.batched(name) else None for name in x)
+    x = {n: t.bfloat16() if row.tensors[n].is_float else t for n, t in x.items()}
+    f = row.bind(torch.bfloat16)
+    mapped = torch.func.vmap(f, in_dims=over, randomness="same")(*x.values())
+    alone = [torch.stack(each) for each in zip(*each_index(f, x, over), strict=True)]
+    close_in_half(row, tree_leaves(mapped), alone)
+
+
+@rows_of_halves
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.slow
+def test_lower_precision_compiles(row):
+    torch._dynamo.reset()
+    f = row.bind(torch.bfloat16)
+    compiled = torch.compile(f, fullgraph=True, dynamic=True, backend="eager")
+    lower, _ = lower_and_exact(row, torch.bfloat16)
+    close_in_half(row, tree_leaves(compiled(*lower)), tree_leaves(f(*lower)))
+
+
 @rows("vmap")
 @forward_mode
 def test_transforms(row):
