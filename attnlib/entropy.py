@@ -290,29 +290,31 @@ def _of_logits(
 ) -> tuple[Tensor, Tensor | None]:
     """H of softmax(z) and, if asked for, minus its gradient, with two tensors of the size of z.
 
-    With d = z − max z: H = −ln p_max − Σ p d, and minus the gradient is p (d − Σ p d).
+    With d = z − max z and weights w in proportion to eᵈ: H = ln(Σ w / w_max) − Σ w d / Σ w, and
+    minus the gradient is p (d − Σ p d).
     """
     if mask is not None:
         z = torch.where(mask, z, -math.inf)
     top = z.amax(dim=dim, keepdim=True)
     few = z.shape[dim] < (16 if z.dtype == torch.float32 else 32)  # torch.softmax is slow there
-    p = z if few else torch.softmax(z, dim=dim)
+    w = z if few else torch.softmax(z, dim=dim)
     d = z - top if mask is None else z.sub_(top)
-    if few:
-        p = d.exp()
-        total = p.sum(dim=dim, keepdim=True)
-        p.div_(total)
-    lead = total.reciprocal() if few else p.amax(dim=dim, keepdim=True)
-    d.clamp_(min=_FAR).mul_(p)  # p·d, never 0·∞; a NaN stays one
-    mean = d.sum(dim=dim, keepdim=True)
+    w = d.exp() if few else w
+    lead = torch.ones_like(top) if few else w.amax(dim=dim, keepdim=True)
+    total = w.sum(dim=dim, keepdim=True)  # of torch.softmax too it is 1 but for a few eps
+    d.clamp_(min=_FAR).mul_(w)  # w·d, never 0·∞; a NaN stays one
+    moment = d.sum(dim=dim, keepdim=True)
     if slope:
-        d.addcmul_(p, mean, value=-1)
-    log = lead.log()
-    if (lead > 0.5).any():
-        # Near one-hot the small rest keeps its digits, where those of ln p_max would be lost.
-        rest = torch.threshold_(p.neg_(), -0.5, 0.0).sum(dim=dim, keepdim=True)
-        log = torch.where(lead > 0.5, rest.log1p(), log)
-    return (0 - log - mean).squeeze(dim), d if slope else None
+        d.addcmul_(w, moment / total, value=-1)
+        d = d.div_(total) if few else d
+    log = (total / lead).log()
+    near = total < 1.75 * lead  # by more than rounding, only one weight is above half of the sum
+    if near.any():
+        # Near one-hot the small rest keeps its digits, where beside the largest it would lose them.
+        rest = 0 - torch.threshold_(w.neg_(), -1 if few else -0.5, 0.0).sum(dim=dim, keepdim=True)
+        log = torch.where(near, (rest / lead).log1p(), log)
+        total = torch.where(near, lead + rest, total)
+    return (log - moment / total).squeeze(dim), d if slope else None
 
 
 class _EntropyOfLogits(torch.autograd.Function):
