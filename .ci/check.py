@@ -99,8 +99,8 @@ def whole(dear: bool) -> list[list[Step]]:
     # What takes longest starts first: a chapter that trains, if it may.
     longest = sorted(text, key=lambda t: (dear * text[t].count("slow]"), len(text[t])))[::-1]
     site = f"{BUILD} && {PYTEST} tests/test_site.py"
-    # The kernels check no shapes, so pytest need not load what does, and torch with it.
-    nbval = f"{PYTEST} -o addopts= --nbval $KERNEL"
+    # The kernels check no shapes, so pytest need not load what does, nor any other plugin.
+    nbval = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {PYTEST} -p nbval.plugin -o addopts= --nbval $KERNEL"
     nbval += "" if dear else " -m 'not slow'"
     package = f"{PYTEST} --ignore=tests/test_site.py"
     # Otherwise a test holds what is stored of the proofs against their sources.

@@ -10,6 +10,7 @@ nbval starts `python warm.py join SOCKET FILE`, which asks the server for a kern
 it: the kernel ends when this process does, and the other way round.
 """
 
+import gc
 import json
 import os
 import signal
@@ -61,6 +62,9 @@ def serve(path: str) -> None:
         listening.listen()  # from here on askers wait in line
         for name in ("ipykernel.kernelapp", *IMPORTED):
             __import__(name)
+        # What is imported stays: no kernel's collector of garbage need go through it.
+        gc.collect()
+        gc.freeze()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
         while True:
             asker, _ = listening.accept()
