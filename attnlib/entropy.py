@@ -300,15 +300,16 @@ def _of_logits(
     w = z if few else torch.softmax(z, dim=dim)
     d = z - top if mask is None else z.sub_(top)
     w = d.exp() if few else w
-    lead = torch.ones_like(top) if few else w.amax(dim=dim, keepdim=True)
+    lead: Any = 1.0 if few else w.amax(dim=dim, keepdim=True)
     total = w.sum(dim=dim, keepdim=True)  # of torch.softmax too it is 1 but for a few eps
     d.clamp_(min=_FAR).mul_(w)  # w·d, never 0·∞; a NaN stays one
     moment = d.sum(dim=dim, keepdim=True)
     if slope:
         d.addcmul_(w, moment / total, value=-1)
         d = d.div_(total) if few else d
-    log = (total / lead).log()
-    near = total < 1.75 * lead  # by more than rounding, only one weight is above half of the sum
+    ratio = total if few else total / lead
+    log = ratio.log()
+    near = ratio < 1.75  # by more than rounding, only one weight is above half of the sum
     if near.any():
         # Near one-hot the small rest keeps its digits, where beside the largest it would lose them.
         rest = 0 - torch.threshold_(w.neg_(), -1 if few else -0.5, 0.0).sum(dim=dim, keepdim=True)
