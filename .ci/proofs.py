@@ -1,6 +1,7 @@
 """The theorems that a machine has read: `make proofs`, and their step in `make test`.
 
-    python .ci/proofs.py           compile all, refuse what is assumed, store what was proved
+    python .ci/proofs.py           compile all, refuse what is assumed, store what was proved,
+                                   and what is left to prove at each sentence of a proof
     python .ci/proofs.py --test    the same without storing; without Rocq, compare hashes
 
 A theorem of proofs/*.v stands below a comment with the claim that it belongs to, and a sentence:
@@ -9,7 +10,8 @@ A theorem of proofs/*.v stands below a comment with the claim that it belongs to
     Theorem name ...
 
 Lemmas need none. Nothing may be left unproved, and nothing assumed but what the real numbers of
-Rocq's own library rest on. What was proved is stored in proofs/theorems.json, for the book.
+Rocq's own library rest on. What was proved is stored in proofs/theorems.json, for the book, and
+the goals on the way to it in proofs/goals.
 """
 
 import argparse
@@ -24,11 +26,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import goals
+
 ROOT = Path(__file__).parents[1]
 PROOFS = ROOT / "proofs"
 STORED = "theorems.json"
 LIBRARY = "Book"
-COQC = ["coqc", "-q", "-w", "-ambiguous-paths", "-Q", ".", LIBRARY]
+OPTIONS = ["-q", "-w", "-ambiguous-paths", "-Q", ".", LIBRARY]
+COQC, COQTOP = ["coqc", *OPTIONS], ["coqtop", *OPTIONS]
 MISSING = (
     "The proofs need Rocq, or Coq 8.16 or newer, with Coquelicot and Interval. On Debian and "
     "Ubuntu: sudo apt-get install coq libcoq-coquelicot libcoq-interval"
@@ -134,35 +139,57 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def strange(folder: Path) -> list[str]:
     """What does not fit between the stored result and the sources."""
-    stored = json.loads((folder / STORED).read_text(encoding="utf-8"))
-    if stored["sources"] != hashes(folder):
+    stored, now = json.loads((folder / STORED).read_text(encoding="utf-8")), hashes(folder)
+    if stored["sources"] != now:
         return ["the proofs were changed after their result was stored: run `make proofs`"]
-    return [f"the stored result assumes {a}" for a in stored["assumes"] if a not in ALLOWED]
+    bad = [f"the stored result assumes {a}" for a in stored["assumes"] if a not in ALLOWED]
+    misfits = goals.strange(folder / goals.STORED, sources(folder), now)
+    return bad + [f"goals: {misfit}: run `make proofs`" for misfit in misfits]
 
 
 # -- what Rocq says ----------------------------------------------------------------------------
 
 
-def compile_all(folder: Path, texts: dict[str, str]) -> None:
+def compile_all(folder: Path, texts: dict[str, str]) -> dict[str, str]:
     """Compile every source where it lies, two at a time, each after those that it imports.
 
-    An unfinished proof is an error of Rocq itself.
+    What Rocq says of each: where its sentences stand. An unfinished proof is an error of Rocq
+    itself.
     """
     with ThreadPoolExecutor(2) as two:
-        begun: dict[str, Future] = {}
+        begun: dict[str, Future[str]] = {}
         for name, text in texts.items():
             needed = [begun[other] for other in imported(text)]
             begun[name] = two.submit(compile_one, folder, name, needed)
-        for done in begun.values():
-            done.result()
+        return {name: done.result() for name, done in begun.items()}
 
 
-def compile_one(folder: Path, name: str, needed: list[Future]) -> None:
+def compile_one(folder: Path, name: str, needed: list[Future[str]]) -> str:
     for other in needed:
         other.result()
-    done = subprocess.run([*COQC, f"{name}.v"], cwd=folder, capture_output=True, text=True)
+    compiled = [*COQC, "-time", f"{name}.v"]
+    done = subprocess.run(compiled, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise ProofError((done.stdout + done.stderr).strip())
+        raise ProofError((goals.TIMED.sub("", done.stdout) + done.stderr).strip())
+    return done.stdout
+
+
+def ask_all(
+    folder: Path, texts: dict[str, str], timed: dict[str, str], steps: bool
+) -> tuple[dict[tuple[str, str], str], dict[str, dict]]:
+    """What Rocq answers about all that it has compiled, and the goals of each file, if wanted.
+
+    What takes longest starts first.
+    """
+    now = hashes(folder)
+    with ThreadPoolExecutor(2) as two:
+        said = two.submit(ask, folder, texts)
+        told = {
+            name: two.submit(goals.ask, folder / f"{name}.v", timed[name], COQTOP, now[f"{name}.v"])
+            for name in sorted(timed, key=lambda name: len(timed[name]), reverse=True)
+            if steps
+        }
+        return said.result(), {name: done.result() for name, done in told.items()}
 
 
 def ask(folder: Path, texts: dict[str, str]) -> dict[tuple[str, str], str]:
@@ -213,8 +240,8 @@ def version() -> str:
     return re.search(r"version (\S+)", said)[1]
 
 
-def prove(folder: Path) -> dict:
-    """Compile a copy of a folder, and say what was proved.
+def prove(folder: Path, steps: bool = False) -> tuple[dict, dict[str, dict]]:
+    """Compile a copy of a folder, and say what was proved, and with what goals on the way.
 
     Raises:
         ProofError: a proof fails, or something is left unproved or assumed.
@@ -226,19 +253,20 @@ def prove(folder: Path) -> dict:
     with tempfile.TemporaryDirectory() as made:
         for path in folder.glob("*.v"):
             shutil.copy(path, made)
-        compile_all(Path(made), texts)
-        said = ask(Path(made), texts)
+        timed = compile_all(Path(made), texts)
+        said, told = ask_all(Path(made), texts, timed, steps)
     assumes = assumed(said.pop(("all", "assumes")))
     if extra := [axiom for axiom in assumes if axiom not in ALLOWED]:
         raise ProofError("\n".join(f"the proofs assume {axiom}" for axiom in extra))
     stated = [t._asdict() | {"statement": statement(said[t.file, t.name])} for t in listed]
-    return {
+    result = {
         "coq": version(),
         "sources": read,
         "assumes": assumes,
         "lemmas": len(said) - len(listed),
         "theorems": stated,
     }
+    return result, told
 
 
 def main(folder: Path, test: bool) -> None:
@@ -249,8 +277,9 @@ def main(folder: Path, test: bool) -> None:
     if shutil.which("coqc") is None:
         print("the stored result belongs to the sources; no coqc, so nothing was proved again")
         return
-    result = prove(folder)
+    result, told = prove(folder, steps=not test)
     if not test:
+        goals.store(folder / goals.STORED, told)
         text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
         (folder / STORED).write_text(text, encoding="utf-8")
     print(f"{len(result['theorems'])} theorems and {result['lemmas']} lemmas proved; "

@@ -12,6 +12,9 @@ their order and with their messages::
             result = _F.apply(x) if tracked(x) else _kernel(x)
             if surely_finite(witness):  # a part of the result in which every fault shows
                 return result
+    (exact,), kind = raised(x)  # what is half precision gets here: to f again, in float32
+    if kind is not None:
+        return rounded(f(exact), kind)
     check(x)  # raises; where it does not, the suspicion was unfounded
     return formula(x)
 
@@ -33,12 +36,13 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["FLOATS", "HALVES", "are_rows", "autocast_off", "eager", "in_float32", "is_mask",
-           "raised", "refuse", "require_axis", "require_boolean", "require_broadcast",
+__all__ = ["FLOATS", "HALVES", "are_laws", "are_rows", "autocast_off", "eager", "in_float32",
+           "is_mask", "raised", "refuse", "require_axis", "require_boolean", "require_broadcast",
            "require_choice", "require_classes", "require_epsilon", "require_finite", "require_flag",
-           "require_integer", "require_key", "require_mask", "require_probabilities",
-           "require_real", "require_rows", "require_same", "require_tokens", "rounded",
-           "surely_finite", "surely_laws", "tracked", "values_may_be_read"]  # fmt: skip
+           "require_integer", "require_key", "require_mask", "require_precision",
+           "require_probabilities", "require_real", "require_rows", "require_same",
+           "require_tokens", "rounded", "surely_finite", "surely_laws", "tracked",
+           "values_may_be_read"]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64)
 # Up to so many entries Python adds faster than torch begins to.
@@ -149,6 +153,13 @@ def surely_finite(x: Tensor) -> bool:
     return math.isfinite(x.detach().sum().item())
 
 
+def are_laws(y: Any, dim: int = -1, precision: torch.dtype | None = None) -> bool:
+    """Whether ``require_probabilities`` accepts y, which may then be worked on in place."""
+    if precision is not None:
+        require_precision("precision", precision)
+    return eager(y) and are_rows(y, dim) and surely_laws(y, dim, precision)
+
+
 def surely_laws(y: Tensor, dim: int = -1, precision: torch.dtype | None = None) -> bool:
     """Whether ``require_probabilities`` accepts y, if ``require_rows`` does.
 
@@ -224,23 +235,38 @@ def in_float32(f: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(f)
     def of_any_precision(*args: _P.args, **keywords: _P.kwargs) -> _R:
+        tensors = [x for x in (*args, *keywords.values()) if isinstance(x, Tensor)]
+        halves = not {x.dtype for x in tensors}.isdisjoint(HALVES)
+        if not (halves or (tensors and _autocasts(tensors[0]))):
+            return f(*args, **keywords)
         values, kind = raised(*args, *keywords.values())
         with autocast_off(*values):
             if kind is None:
                 return f(*args, **keywords)
             of_names = dict(zip(keywords, values[len(args) :], strict=True))
-            result: _R = rounded(f(*values[: len(args)], **of_names), kind)
-            return result
+            return rounded(f(*values[: len(args)], **of_names), kind)
 
     return of_any_precision
 
 
-def rounded(result: Any, kind: torch.dtype) -> Any:
-    """float32 results in a lower precision, also those in a tuple."""
-    if isinstance(result, tuple):
-        return tuple(rounded(x, kind) for x in result)
-    lower = isinstance(result, Tensor) and result.dtype == torch.float32
-    return result.to(kind) if lower else result
+def rounded(result: _R, kind: torch.dtype, bounded: bool = False) -> _R:
+    """float32 results in a lower precision, also those in a tuple.
+
+    float16 ends at 65504. A result beyond is refused; bounded says that there can be none.
+    """
+    lower: _R = _rounded(result, kind, bounded)
+    return lower
+
+
+def _rounded(x: Any, kind: torch.dtype, bounded: bool) -> Any:
+    if isinstance(x, tuple):
+        return tuple(_rounded(part, kind, bounded) for part in x)
+    if not isinstance(x, Tensor) or x.dtype != torch.float32:
+        return x
+    lower = x.to(kind)
+    if not bounded and values_may_be_read(lower):
+        refuse("the result", x, lower.isinf() & x.isfinite(), f"a value beyond {kind}")
+    return lower
 
 
 # -- the checks ------------------------------------------------------------------------------
@@ -429,6 +455,13 @@ def require_real(
     if math.isfinite(least) and math.isfinite(most):
         must = f"between {least:g} and {most:g}"
     raise ValueError(f"{name} must be {must}; got {value!r}")
+
+
+def require_precision(name: str, value: Any) -> None:
+    """A dtype of real numbers that torch computes with."""
+    if not isinstance(value, torch.dtype) or value not in (*FLOATS, *HALVES):
+        raise ValueError(f"{name} must be None or a dtype: float16, bfloat16, float32 or float64; "
+                         f"got {value!r}")  # fmt: skip
 
 
 def require_epsilon(name: str, eps: Any, dtype: torch.dtype) -> float:

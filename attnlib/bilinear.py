@@ -30,7 +30,8 @@ def bilinear_gradient(
     Serves the claim ``u-infeasible``. It takes n·d_model·(m + d_model) multiply–adds.
 
     Args:
-        X: tokens that ask, [..., n, d_model], float32 or float64.
+        X: tokens that ask, [..., n, d_model], float32 or float64, or lower, computed in
+            float32.
         dS: ∂L/∂S [..., n, m], of the same dtype and leading axes: nothing is broadcast. Where
             only ∂L/∂A is at hand, ``softmax_vjp(A, dA)``.
         d_k: width of the head, whose root divides the scores. At least 1.
@@ -80,7 +81,7 @@ def projection_gradients(
     covered: a bias of the queries adds a term to the second.
 
     Args:
-        G: ∂L/∂U [..., d_model, d_model], float32 or float64.
+        G: ∂L/∂U [..., d_model, d_model], float32 or float64, or lower, computed in float32.
         W_Q, W_K: projections [..., d_model, d_k], of the same dtype and leading axes.
 
     Returns:
@@ -117,7 +118,8 @@ def unidentifiable(
     (d_model − rank W_Q)(d_model − rank W_K).
 
     Args:
-        W_Q, W_K: projections [d_model, d_k], float32 or float64.
+        W_Q, W_K: projections [d_model, d_k], float32 or float64: of lower precision the rank is
+            that of rounding errors.
 
     Returns:
         (N_Q, N_K), orthonormal bases of the orthogonal complements of the column spaces, each
@@ -153,7 +155,8 @@ def low_rank_factors(
     d_k × d_k. The scale of the scores remains 1/√d_k, with the d_k of the head as it was.
 
     Args:
-        W_Q, W_K: projections [..., d_model, d_k], float32 or float64.
+        W_Q, W_K: projections [..., d_model, d_k], float32 or float64, or lower, computed in
+            float32.
         rank: r, from 1 to the smaller of d_model and d_k.
 
     Returns:

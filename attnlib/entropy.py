@@ -14,10 +14,12 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from attnlib._inputs import (
+    are_laws,
     are_rows,
     eager,
     entries_of_few,
     is_mask,
+    raised,
     reduced,
     require_axis,
     require_choice,
@@ -26,6 +28,7 @@ from attnlib._inputs import (
     require_mask,
     require_probabilities,
     require_real,
+    rounded,
     row_of_few,
     surely_finite,
     tracked,
@@ -40,7 +43,9 @@ VARIANTS = ("once", "twice")  # how often ε goes in
 _FAR = -1000.0
 
 
-def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
+def entropy(
+    p: Float[Tensor, "*b"], dim: int = -1, precision: torch.dtype | None = None
+) -> Float[Tensor, "*c"]:
     r"""The entropy of probabilities, in nats, exact where some are 0.
 
     .. math:: H(p) = -\sum_i p_i \ln p_i, \qquad 0 \ln 0 = 0
@@ -50,21 +55,28 @@ def entropy(p: Float[Tensor, "*b"], dim: int = -1) -> Float[Tensor, "*c"]:
     finite. Where logits are at hand, ``entropy_from_logits`` is more accurate.
 
     Args:
-        p: float32 or float64, probabilities along the axis ``dim``.
+        p: float32 or float64, probabilities along the axis ``dim``. Of float16 and bfloat16 H is
+            computed in float32 and rounded once.
         dim: the axis to reduce.
+        precision: what p was computed in, if that is not its dtype, such as ``torch.bfloat16``.
+            A sum of p may be off 1 by √eps of it.
 
     Raises:
         ValueError: p is not a float tensor, has no entry along the axis, holds a negative entry,
-            NaN or ±inf, or does not sum to 1.
+            NaN or ±inf, or does not sum to 1; precision is no such dtype.
 
     >>> entropy(torch.tensor([0.5, 0.5, 0.0]))  # ln 2
     tensor(0.6931)
     """
-    require_probabilities("p", p, dim=require_axis("p", p, dim))
-    if eager(p):
+    dim = require_axis("p", p, dim)
+    if are_laws(p, dim, precision):
         H: Tensor = _tracked(p, dim) if tracked(p) else _entropy(p, dim)
         if surely_finite(H):
             return H
+    (exact,), kind = raised(p)
+    if kind is not None:
+        return rounded(entropy(exact, dim, precision or kind), kind, bounded=True)
+    require_probabilities("p", p, dim, precision)
     # The 1 goes in before the logarithm: zeroing p·ln p afterwards leaves NaN in the gradient.
     safe = torch.where(p == 0, 1.0, p)  # a NaN stays one
     return 0 - (safe * safe.log()).sum(dim=dim)  # 0 − 0 is 0, −(0) would be −0
@@ -83,7 +95,8 @@ def entropy_from_logits(
     digits.
 
     Args:
-        z: float32 or float64 logits along the axis ``dim``; −inf marks a masked entry.
+        z: float32 or float64 logits along the axis ``dim``; −inf marks a masked entry. Of float16
+            and bfloat16 H is computed in float32 and rounded once.
         mask: True = attend, broadcast to the shape of z. What z holds at False, NaN included,
             has no influence on value or gradient.
         dim: the axis to reduce.
@@ -102,6 +115,9 @@ def entropy_from_logits(
         # NaN, +inf and a row without an entry make H NaN, and nothing else does.
         if surely_finite(H):
             return H
+    (exact,), kind = raised(z)
+    if kind is not None:
+        return rounded(entropy_from_logits(exact, mask, dim), kind, bounded=True)
     keep = require_mask("mask", mask, "z", z, dim=dim)
     z = torch.where(keep, z, 0.0)
     leader = torch.where(keep, z, -math.inf).argmax(dim=dim, keepdim=True)
@@ -117,7 +133,11 @@ def entropy_from_logits(
 
 
 def rectified(
-    p: Float[Tensor, "*b"], eps: float | int, variant: str, dim: int = -1
+    p: Float[Tensor, "*b"],
+    eps: float | int,
+    variant: str,
+    dim: int = -1,
+    precision: torch.dtype | None = None,
 ) -> Float[Tensor, "*c"]:
     r"""The notes' B and C: ε inside the logarithm, once, or in both places, twice.
 
@@ -131,31 +151,37 @@ def rectified(
     the entropy of the smoothed law q = (p + ε)/(1 + t).
 
     Args:
-        p: float32 or float64, probabilities along the axis ``dim``.
-        eps: positive and finite, also in the dtype of p.
+        p, dim, precision: probabilities along an axis, as for ``entropy``.
+        eps: positive and finite, also in the dtype of p; in float32 where that is float16 or
+            bfloat16, for there it is added.
         variant: "once" for B, "twice" for C.
-        dim: the axis to reduce.
 
     Raises:
-        ValueError: p as for ``entropy``; eps is not positive, or becomes 0 in the dtype of p, or
-            is so large that C would be infinite; variant is neither word.
+        ValueError: p and precision as for ``entropy``; eps is not positive, or becomes 0 where it
+            is added, or is so large that C would be infinite; variant is neither word.
 
     >>> rectified(torch.tensor([1.0, 0.0]), 0.5, "once")  # ln 1.5
     tensor(0.4055)
     >>> rectified(torch.tensor([0.5, 0.5]), 0.5, "twice")  # 1 ln 1 + 1 ln 1
     tensor(0.)
     """
-    require_probabilities("p", p, dim=require_axis("p", p, dim))
+    dim = require_axis("p", p, dim)
+    quick = are_laws(p, dim, precision)
+    if not quick:
+        (exact,), kind = raised(p)
+        if kind is not None:
+            return rounded(rectified(exact, eps, variant, dim, precision or kind), kind)
+        require_probabilities("p", p, dim, precision)
     eps = require_epsilon("eps", eps, p.dtype)
     require_choice("variant", variant, VARIANTS)
     most = (1 + p.shape[dim] * eps) * math.log1p(eps)
     fits = variant == "once" or most <= torch.finfo(p.dtype).max
-    row = row_of_few(p, dim) if fits and eager(p) and not tracked(p) else None
+    row = row_of_few(p, dim) if fits and quick and not tracked(p) else None
     if row is not None:
         added = eps if variant == "twice" else 0.0
         return reduced(p, dim, math.fsum([(v + added) * math.log(v + eps) for v in row]))
     smoothed = p + eps
-    alone = eager(p) and not tracked(p)  # then nobody needs the steps
+    alone = quick and not tracked(p)  # then nobody needs the steps
     if variant == "once":
         log = smoothed.log_() if alone else smoothed.log()
         return (log.mul_(p) if alone else p * log).sum(dim=dim)
@@ -278,29 +304,32 @@ def _of_logits(
 ) -> tuple[Tensor, Tensor | None]:
     """H of softmax(z) and, if asked for, minus its gradient, with two tensors of the size of z.
 
-    With d = z − max z: H = −ln p_max − Σ p d, and minus the gradient is p (d − Σ p d).
+    With d = z − max z and weights w in proportion to eᵈ: H = ln(Σ w / w_max) − Σ w d / Σ w, and
+    minus the gradient is p (d − Σ p d).
     """
     if mask is not None:
         z = torch.where(mask, z, -math.inf)
     top = z.amax(dim=dim, keepdim=True)
     few = z.shape[dim] < (16 if z.dtype == torch.float32 else 32)  # torch.softmax is slow there
-    p = z if few else torch.softmax(z, dim=dim)
+    w = z if few else torch.softmax(z, dim=dim)
     d = z - top if mask is None else z.sub_(top)
-    if few:
-        p = d.exp()
-        total = p.sum(dim=dim, keepdim=True)
-        p.div_(total)
-    lead = total.reciprocal() if few else p.amax(dim=dim, keepdim=True)
-    d.clamp_(min=_FAR).mul_(p)  # p·d, never 0·∞; a NaN stays one
-    mean = d.sum(dim=dim, keepdim=True)
+    w = d.exp() if few else w
+    lead: Any = 1.0 if few else w.amax(dim=dim, keepdim=True)
+    total = w.sum(dim=dim, keepdim=True)  # of torch.softmax too it is 1 but for a few eps
+    d.clamp_(min=_FAR).mul_(w)  # w·d, never 0·∞; a NaN stays one
+    moment = d.sum(dim=dim, keepdim=True)
     if slope:
-        d.addcmul_(p, mean, value=-1)
-    log = lead.log()
-    if (lead > 0.5).any():
-        # Near one-hot the small rest keeps its digits, where those of ln p_max would be lost.
-        rest = torch.threshold_(p.neg_(), -0.5, 0.0).sum(dim=dim, keepdim=True)
-        log = torch.where(lead > 0.5, rest.log1p(), log)
-    return (0 - log - mean).squeeze(dim), d if slope else None
+        d.addcmul_(w, moment / total, value=-1)
+        d = d.div_(total) if few else d
+    ratio = total if few else total / lead
+    log = ratio.log()
+    near = ratio < 1.75  # by more than rounding, only one weight is above half of the sum
+    if near.any():
+        # Near one-hot the small rest keeps its digits, where beside the largest it would lose them.
+        rest = 0 - torch.threshold_(w.neg_(), -1 if few else -0.5, 0.0).sum(dim=dim, keepdim=True)
+        log = torch.where(near, (rest / lead).log1p(), log)
+        total = torch.where(near, lead + rest, total)
+    return (log - moment / total).squeeze(dim), d if slope else None
 
 
 def _H_of_logits(z: Tensor, mask: Tensor | None, dim: int) -> Tensor:

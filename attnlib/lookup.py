@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attnlib._inputs import (
+    in_float32,
     require_finite,
     require_integer,
     require_real,
@@ -32,6 +33,7 @@ def subspace_projector(basis: Float[Tensor, "*b d m"]) -> Float[Tensor, "*b d d"
 
     Args:
         basis: the columns span the subspace; [..., d, m] with 1 ≤ m ≤ d, float32 or float64.
+            In lower precision few columns could be told from dependent ones.
 
     Returns:
         M [..., d, d], exactly symmetric; idempotent up to rounding.
@@ -61,6 +63,7 @@ def subspace_projector(basis: Float[Tensor, "*b d m"]) -> Float[Tensor, "*b d d"
     return (M + M.mT) / 2  # a matrix product may round its two halves differently
 
 
+@in_float32
 def averaging_query(
     k_a: Float[Tensor, "*b d_k"], k_b: Float[Tensor, "*b d_k"], beta: float | int
 ) -> Float[Tensor, "*b d_k"]:
@@ -72,7 +75,7 @@ def averaging_query(
     get together is ``average_leak(beta, n)``. No scale √d_k is applied.
 
     Args:
-        k_a, k_b: the two keys [..., d_k], float32 or float64.
+        k_a, k_b: the two keys [..., d_k], float32 or float64, or lower, computed in float32.
         beta: how far the two scores are above the others.
 
     Raises:
@@ -139,6 +142,7 @@ def average_leak(beta: float | int, n: int) -> float:
     return _share(n - 2, 2, require_real("beta", beta)) if n > 2 else 0.0
 
 
+@in_float32
 def sample_keys(
     means: Float[Tensor, "*b m d_k"],
     alpha: float | int,
@@ -156,7 +160,7 @@ def sample_keys(
     expand the means.
 
     Args:
-        means: μ [..., m, d_k], float32 or float64.
+        means: μ [..., m, d_k], float32 or float64, or lower, computed in float32.
         alpha: variance of every entry in every direction, at least 0.
         heavy: index of the key whose length varies, from 0 to m − 1; None for no such key.
         generator: source of the numbers; None for the global one.

@@ -142,7 +142,7 @@ def safe_eps(
 
 def _require_gaps(gap: Tensor) -> None:
     if gap.dtype not in FLOATS:
-        raise ValueError(f"gap must be a number, float32 or float64, got {gap.dtype}")
+        raise ValueError(f"gap must be float32 or float64, got {gap.dtype}")
     refuse("gap", gap, ~(gap.isfinite() & (gap > 0)), "no positive finite number")
 
 

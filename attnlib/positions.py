@@ -16,6 +16,7 @@ from attnlib._inputs import (
     require_finite,
     require_integer,
     require_real,
+    rounded,
     surely_finite,
     values_may_be_read,
 )
@@ -154,8 +155,8 @@ def rotary(
 
     Raises:
         ValueError: x is not finite, not a float tensor, or has an odd last axis although all of
-            it turns; positions do not match its rows or hold something else; base is not a finite
-            number above 1; turned is not even, or beyond d.
+            it turns, or overflows; positions do not match its rows or hold something else; base is
+            not a finite number above 1; turned is not even, or beyond d.
 
     Source: Su et al. (2024).
 
@@ -166,7 +167,7 @@ def rotary(
     y = _quick(exact, positions, base, turned) if eager(x, positions) else None
     if y is None:
         y = _rotary(exact, positions, base, turned)
-    return y if kind is None else y.to(kind)
+    return y if kind is None else rounded(y, kind)
 
 
 def _rotary(x: Tensor, positions: Tensor, base: float | int, turned: int | None) -> Tensor:
@@ -182,6 +183,7 @@ def _rotary(x: Tensor, positions: Tensor, base: float | int, turned: int | None)
     c, s = angle.cos().to(x), angle.sin().to(x)
     u, v = x[..., :d].unflatten(-1, (-1, 2)).unbind(-1)
     y = torch.stack([u * c - v * s, u * s + v * c], dim=-1).flatten(-2)
+    require_finite("x turned", y)
     return torch.cat([y, x[..., d:]], dim=-1) if d < x.shape[-1] else y
 
 

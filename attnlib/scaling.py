@@ -9,7 +9,7 @@ import torch
 from scipy.integrate import cumulative_simpson, trapezoid
 from torch import Tensor
 
-from attnlib._inputs import require_finite, require_integer, require_real
+from attnlib._inputs import in_float32, require_finite, require_integer, require_real
 from attnlib._shapes import Float
 from attnlib.softmax import softmax_jacobian
 
@@ -45,6 +45,7 @@ def dot_product_excess_kurtosis(kurtosis_q: float | int, kurtosis_k: float | int
     return (kurtosis_q * kurtosis_k - 3) / require_integer("d", d, least=1, most=2**53)
 
 
+@in_float32
 def score_saturation(
     S: Float[Tensor, "*b n"],
 ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"], Float[Tensor, "*b"]]:
@@ -59,14 +60,14 @@ def score_saturation(
     p_max = 1/n, H/ln n = 1 and ‖J‖ = 1/n; a one-hot row has 1, 0 and 0.
 
     Args:
-        S: rows of scores [..., n], float32 or float64, n ≥ 2. No entry may be masked with −inf:
-            ln n would then count keys that cannot be attended to.
+        S: rows of scores [..., n], float32 or float64, or lower, computed in float32; n ≥ 2. No
+            entry may be masked with −inf: ln n would then count keys that cannot be attended to.
 
     Returns:
         (p_max, H/ln n, ‖J‖), each [...]. ‖J‖ is found with an eigensolver, O(n³) a row.
 
     Raises:
-        ValueError: S is not a float32 or float64 tensor with n ≥ 2, or is not finite.
+        ValueError: S is not a float tensor with n ≥ 2, or is not finite.
 
     >>> score_saturation(torch.zeros(4))  # uniform over four keys
     (tensor(0.2500), tensor(1.), tensor(0.2500))

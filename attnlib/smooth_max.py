@@ -117,8 +117,8 @@ def _sharpness(x: Tensor, k: Any, shape: tuple[int, ...], dim: int | None, least
         raise ValueError(f"k must be a number or broadcast to the shape of the result, got "
                          f"{tuple(k.shape)} and {tuple(shape)}")  # fmt: skip
     if values_may_be_read(k):
-        low = max(kind.tiny, least)
-        bad = ~((k >= low) & (k <= kind.max))
+        low, value = max(kind.tiny, least), k.double()  # float16 would round the bounds
+        bad = ~((value >= low) & (value <= kind.max))
         refuse("k", k, bad, f"a value that is not between {low:g} and {kind.max:g}")
     k = k.to(x.dtype)[(None,) * (len(shape) - k.ndim)]
     return k if dim is None else k.unsqueeze(dim % x.ndim)

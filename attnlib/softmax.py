@@ -10,15 +10,19 @@ from torch import Tensor
 
 from attnlib._inputs import (
     FEW,
+    are_laws,
     are_rows,
     eager,
     entries_of_few,
+    raised,
     refuse,
     require_finite,
     require_flag,
+    require_precision,
     require_probabilities,
     require_rows,
     require_same,
+    rounded,
     surely_finite,
     surely_laws,
     values_may_be_read,
@@ -38,15 +42,15 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     weights y are at hand, use ``jacobian_from_weights``.
 
     Args:
-        z: logits [..., n], float32 or float64. −inf marks a masked entry: its row and column
-            of J are 0.
+        z: logits [..., n], float32 or float64; of float16 and bfloat16 J is computed in float32
+            and rounded once. −inf marks a masked entry: its row and column of J are 0.
 
     Returns:
         J [..., n, n], in the dtype of z. Absolute rounding error of a few eps; where y is
         within eps of one-hot, the diagonal is rounded to 0.
 
     Raises:
-        ValueError: z is not a float32 or float64 tensor with n ≥ 1, holds NaN or +inf, or has
+        ValueError: z is not a float tensor with n ≥ 1, holds NaN or +inf, or has
             a row of −inf alone.
 
     >>> softmax_jacobian(torch.zeros(2, dtype=torch.float64))  # y = (½, ½)
@@ -55,6 +59,9 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     """
     looks = not (eager(z) and are_rows(z))
     if looks:
+        (exact,), kind = raised(z)
+        if kind is not None:
+            return rounded(softmax_jacobian(exact), kind, bounded=True)
         _require_logits("z", z)
     y = torch.softmax(z, dim=-1)
     # NaN, +inf and a row of −inf alone make a row of NaN, and nothing else does.
@@ -63,7 +70,9 @@ def softmax_jacobian(z: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     return _jacobian(y)
 
 
-def jacobian_from_weights(y: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
+def jacobian_from_weights(
+    y: Float[Tensor, "*b n"], precision: torch.dtype | None = None
+) -> Float[Tensor, "*b n n"]:
     r"""The matrix J of ``softmax_jacobian`` from the weights alone, one for each row.
 
     .. math:: J = \operatorname{diag}(y) - y y^\top
@@ -72,25 +81,34 @@ def jacobian_from_weights(y: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n n"]:
     row with zeros, which no finite logits have, is welcome.
 
     Args:
-        y: probability rows [..., n], float32 or float64.
+        y, precision: probability rows [..., n], and what they were computed in (see
+            ``softmax_vjp``).
 
     Returns:
         J [..., n, n], in the dtype of y.
 
     Raises:
-        ValueError: y is not made of probability rows (see ``softmax_vjp``).
+        ValueError: y is not made of probability rows, or precision is no such dtype.
 
     >>> jacobian_from_weights(torch.tensor([0.5, 0.5, 0.0]))
     tensor([[ 0.2500, -0.2500,  0.0000],
             [-0.2500,  0.2500,  0.0000],
             [ 0.0000,  0.0000,  0.0000]])
     """
-    require_probabilities("y", y)
+    if not are_laws(y, precision=precision):
+        (exact,), kind = raised(y)
+        if kind is not None:
+            J = jacobian_from_weights(exact, precision or kind)
+            return rounded(J, kind, bounded=True)
+        require_probabilities("y", y, precision=precision)
     return _jacobian(y)
 
 
 def softmax_vjp(
-    y: Float[Tensor, "*b n"], g: Float[Tensor, "*b n"], check_values: bool = True
+    y: Float[Tensor, "*b n"],
+    g: Float[Tensor, "*b n"],
+    check_values: bool = True,
+    precision: torch.dtype | None = None,
 ) -> Float[Tensor, "*b n"]:
     r"""The vector–Jacobian product Jᵀg from the probabilities alone, without the matrix J.
 
@@ -100,36 +118,50 @@ def softmax_vjp(
     Since J is symmetric it is the forward derivative J g as well.
 
     Args:
-        y: probability rows [..., n], float32 or float64: y = softmax(z).
-        g: ∂L/∂y, of the same shape and dtype.
+        y: probability rows [..., n], float32 or float64: y = softmax(z). With float16 and
+            bfloat16 all is computed in float32 and rounded once.
+        g: ∂L/∂y, of the same shape and dtype. Beyond half of the largest number of float32 or
+            float64 the result may overflow.
         check_values: False where y is known to come from a softmax and g may hold anything. It
             saves the two passes over y: NaN in is then NaN out.
+        precision: what y was computed in, if that is not its dtype, such as ``torch.bfloat16``.
+            A sum of y may be off 1 by √eps of it.
 
     Returns:
-        ∂L/∂z [..., n]; every row sums to 0 up to rounding.
+        ∂L/∂z [..., n], in the dtype of y; every row sums to 0 up to rounding.
 
     Raises:
         ValueError: shapes or dtypes differ, y has a negative entry or a row whose sum is off 1
-            by more than √eps, or g is not finite; check_values is not True or False.
+            by more than √eps, or g is not finite; check_values is not True or False, or precision
+            no such dtype.
 
     >>> y = torch.tensor([0.5, 0.25, 0.25])
     >>> softmax_vjp(y, torch.tensor([4.0, 0.0, 0.0]))
     tensor([ 1.0000, -0.5000, -0.5000])
     """
     looks = require_flag("check_values", check_values)
+    if precision is not None:
+        require_precision("precision", precision)
     if eager(y, g) and are_rows(y) and are_rows(g) and y.shape == g.shape and y.dtype == g.dtype:
         v: Tensor = torch._softmax_backward_data(g, y, -1, y.dtype)
         # What is not finite in g makes ⟨g, y⟩ not finite, and with it every entry of the row.
-        if not looks or (surely_laws(y) and surely_finite(v.select(-1, 0))):
+        if not looks or (surely_laws(y, -1, precision) and surely_finite(v.select(-1, 0))):
             return v
-    (require_probabilities if looks else require_rows)("y", y)
-    (require_finite if looks else require_rows)("g", g)
+    (y_, g_), kind = raised(y, g)
+    if kind is not None:
+        return rounded(softmax_vjp(y_, g_, looks, precision or kind), kind, bounded=True)
+    if looks:
+        require_probabilities("y", y, precision=precision)
+        require_finite("g", g)
+    else:
+        require_rows("y", y)
+        require_rows("g", g)
     require_same("y", y, "g", g)
     return y * (g - (g * y).sum(dim=-1, keepdim=True))
 
 
 def jacobian_norm_bounds(
-    y: Float[Tensor, "*b n"],
+    y: Float[Tensor, "*b n"], precision: torch.dtype | None = None
 ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     r"""Bounds of the largest eigenvalue of J = diag(y) − yyᵀ, without an eigensolver.
 
@@ -142,18 +174,24 @@ def jacobian_norm_bounds(
     hence the local Lipschitz constant of softmax.
 
     Args:
-        y: probability rows [..., n], float32 or float64.
+        y, precision: probability rows [..., n], and what they were computed in (see
+            ``softmax_vjp``).
 
     Returns:
-        (lower, upper), each [...].
+        (lower, upper), each [...], in the dtype of y.
 
     Raises:
-        ValueError: y is not made of probability rows (see ``softmax_vjp``).
+        ValueError: y is not made of probability rows, or precision is no such dtype.
 
     >>> jacobian_norm_bounds(torch.tensor([0.5, 0.5, 0.0]))  # λ_max = ½, both bounds tight
     (tensor(0.5000), tensor(0.5000))
     """
-    require_probabilities("y", y)
+    if not are_laws(y, precision=precision):
+        (exact,), kind = raised(y)
+        if kind is not None:
+            bounds = jacobian_norm_bounds(exact, precision or kind)
+            return rounded(bounds, kind, bounded=True)
+        require_probabilities("y", y, precision=precision)
     spread = (y * (1 - y)).amax(dim=-1)
     top = y.topk(min(2, y.shape[-1]), dim=-1).values
     second = top[..., 1] if y.shape[-1] > 1 else torch.zeros_like(spread)

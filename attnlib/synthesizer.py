@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attnlib._inputs import (
+    in_float32,
+    raised,
     refuse,
     require_choice,
     require_finite,
@@ -23,6 +25,7 @@ __all__ = ["SynthesizerAttention", "tile_factors"]
 KINDS = ("dense", "random", "factorized")
 
 
+@in_float32
 def tile_factors(
     P: Float[Tensor, "*b a"], R: Float[Tensor, "*b c"], n: int
 ) -> Float[Tensor, "*b n"]:
@@ -35,24 +38,20 @@ def tile_factors(
     only lcm(a, c) of them.) Source: Tay et al. (2021), the factorised dense Synthesizer.
 
     Args:
-        P: float32 or float64, a entries.
+        P: a entries, float32 or float64, or lower, computed in float32.
         R: same dtype and leading axes, c entries.
         n: how many scores to keep, 1 to a·c.
 
     Raises:
         ValueError: a factor is not finite or not a float tensor, their leading axes or dtypes
-            differ, or n is not an integer from 1 to a·c.
+            differ, n is not an integer from 1 to a·c, or a product overflows.
 
     >>> tile_factors(torch.tensor([1.0, 10.0]), torch.tensor([1.0, 2.0, 3.0]), 5)
     tensor([ 1.,  2.,  3., 10., 20.])
     """
-    require_finite("P", P)
-    require_finite("R", R)
-    if P.shape[:-1] != R.shape[:-1] or P.dtype != R.dtype:
-        raise ValueError(f"P and R must have the same leading axes and dtype, got "
-                         f"{tuple(P.shape)} {P.dtype} and {tuple(R.shape)} {R.dtype}")  # fmt: skip
-    n = require_integer("n", n, least=1, most=P.shape[-1] * R.shape[-1])
-    return (P[..., :, None] * R[..., None, :]).flatten(-2)[..., :n]
+    scores = _tiled(P, R, n)
+    require_finite("P with R", scores)
+    return scores
 
 
 class SynthesizerAttention(nn.Module):
@@ -140,14 +139,15 @@ class SynthesizerAttention(nn.Module):
         self.b_O = nn.Parameter(torch.zeros(d))
 
     def _check(self, x: Tensor) -> None:
-        require_finite("x", x)
+        (exact, V), _ = raised(x, self.V)
+        require_finite("x", exact)
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"x must be [batch, n, d_model = {self.d_model}], "
                              f"got shape {tuple(x.shape)}")  # fmt: skip
         if not 1 <= x.shape[1] <= self.block_size:
             raise ValueError(f"x has n = {x.shape[1]} tokens; at least 1 is needed and block_size "
                              f"= {self.block_size} is the most")  # fmt: skip
-        if x.dtype != self.V.dtype:
+        if exact.dtype != V.dtype:
             raise ValueError(f"x must have the parameters' dtype {self.V.dtype}, got {x.dtype}")
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class SynthesizerAttention(nn.Module):
         if self.kind == "dense":  # cut first: the other columns need not be computed
             return H @ self.B[:, :, :n] + self.b_2[:, None, :n]
         P = H @ self.B_p + self.b_p[:, None]
-        return tile_factors(P, H @ self.B_r + self.b_r[:, None], n)
+        return _tiled(P, H @ self.B_r + self.b_r[:, None], n)
 
     def forward(
         self, x: Float[Tensor, "batch n d_model"], need_weights: bool = True
@@ -190,6 +190,17 @@ class SynthesizerAttention(nn.Module):
             for name, t in (("scores", self.scores(x)), ("x @ V", V), ("the output", O)):
                 refuse(name, t, ~t.isfinite(), "a value that is not finite")
         return O, A if need_weights else None
+
+
+@in_float32
+def _tiled(P: Tensor, R: Tensor, n: int) -> Tensor:
+    require_finite("P", P)
+    require_finite("R", R)
+    if P.shape[:-1] != R.shape[:-1] or P.dtype != R.dtype:
+        raise ValueError(f"P and R must have the same leading axes and dtype, got "
+                         f"{tuple(P.shape)} {P.dtype} and {tuple(R.shape)} {R.dtype}")  # fmt: skip
+    n = require_integer("n", n, least=1, most=P.shape[-1] * R.shape[-1])
+    return (P[..., :, None] * R[..., None, :]).flatten(-2)[..., :n]
 
 
 def _uniform(*shape: int) -> nn.Parameter:

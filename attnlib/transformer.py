@@ -85,7 +85,7 @@ def attention(
             found = quick_attention(Q, K, V, mask, scale, need_weights, batch)
         if found is None:
             found = _attention(Q_, K_, V_, mask, scale, need_weights, kind)
-        return found if kind is None else rounded(found, kind)
+        return found if kind is None else rounded(found, kind, bounded=True)
 
 
 def _attention(
@@ -421,11 +421,12 @@ class TransformerLayer(nn.Module):
         """The tokens, and the weights of self-attention and of attention to the memory, if any."""
         if (memory is None) != (self.cross is None):
             raise ValueError(f"memory must be {'given' if self.cross else 'omitted'}")
+        (x_, memory_, W), _ = raised(x, memory, self.attend.W_Q)
         # Before a norm, which would not name it.
-        require_tokens("x", x, "W_Q", self.attend.W_Q, entries=self.attend.d_model)
+        require_tokens("x", x_, "W_Q", W, entries=self.attend.d_model)
         if memory is not None and memory_mask is not None:
             # Before attention, which would call it mask.
-            require_tokens("memory", memory)
+            require_tokens("memory", memory_)
             b = require_broadcast("x and memory", x, memory)
             scores = (*b, self.attend.n_heads, x.shape[-2], memory.shape[-2])
             _require_scores_mask("memory_mask", memory_mask, scores, batch=b)

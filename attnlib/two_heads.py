@@ -32,7 +32,7 @@ def attention_weights(
     Serves the claim ``perpendicular-condition``.
 
     Args:
-        K: keys [..., m, d_k], one a row, float32 or float64.
+        K: keys [..., m, d_k], one a row, float32 or float64, or lower, computed in float32.
         q: a query [..., d_k], of the same dtype and leading axes: nothing is broadcast.
 
     Raises:
@@ -53,6 +53,7 @@ def attention_weights(
     return torch.softmax(z, dim=-1)
 
 
+@in_float32
 def averaging_condition(
     k_a: Float[Tensor, "*b d_k"],
     k_b: Float[Tensor, "*b d_k"],
@@ -67,7 +68,8 @@ def averaging_condition(
     heads together give both keys the same weight.
 
     Args:
-        k_a, k_b, q_1, q_2: two keys and two queries [..., d_k], float32 or float64.
+        k_a, k_b, q_1, q_2: two keys and two queries [..., d_k], float32 or float64, or
+            lower, computed in float32.
 
     Raises:
         ValueError: one of them is not finite, shapes or dtypes differ, or the residual
@@ -103,7 +105,7 @@ def weight_gap(
     half of it.
 
     Args:
-        K: keys [..., m, d_k], float32 or float64.
+        K: keys [..., m, d_k], float32 or float64, or lower, computed in float32.
         q_1, q_2: the queries of the two heads [..., d_k].
         a, b: indices of two keys, from 0 to m − 1.
 

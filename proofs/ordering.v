@@ -391,6 +391,118 @@ Proof.
     apply (is_derive_Sum n (fun i t => (q i - p i) * ln (p i + t * (q i - p i)))).
     intros i Hi. pose proof (PT i t Hi Ht). auto_derive; [lra|field; lra].
 Qed.
+Lemma xlnx_continuous x : 0 <= x -> continuous (fun t => t * ln t) x.
+Proof.
+  intros [P|<-].
+  - apply (ex_derive_continuous (fun t => t * ln t)). auto_derive. exact P.
+  - intros V [e H]. assert (D : 0 < Rmin 1 ((e / 2) ^ 2)).
+    { apply Rmin_pos; [lra|]. apply pow_lt. pose proof (cond_pos e). lra. }
+    exists (mkposreal _ D). intros t Bt. apply H. change (Rabs (t - 0) < Rmin 1 ((e / 2) ^ 2)) in Bt.
+    change (Rabs (t * ln t - 0 * ln 0) < e). pose proof (cond_pos e) as Pe.
+    destruct (Rle_lt_dec t 0) as [L|L].
+    + replace (ln t) with 0 by (unfold ln; destruct (Rlt_dec 0 t); [exfalso; lra|reflexivity]).
+      rewrite Rmult_0_r, Rmult_0_l, Rminus_0_r, Rabs_R0. exact Pe.
+    + rewrite Rminus_0_r, Rabs_right in Bt by lra.
+      pose proof (Rlt_le_trans _ _ _ Bt (Rmin_l _ _)). pose proof (Rlt_le_trans _ _ _ Bt (Rmin_r _ _)).
+      pose proof (sqrt_lt_R0 t L) as S. pose proof (sqrt_sqrt t (Rlt_le _ _ L)) as SS.
+      pose proof (ln_ge_1sub _ S) as G. pose proof (ln_le_sub1 t L) as U.
+      assert (E : ln t = 2 * ln (sqrt t)) by (rewrite <- SS at 1; rewrite ln_mult by assumption; ring).
+      assert (G' : sqrt t - 1 <= sqrt t * ln (sqrt t)).
+      { replace (sqrt t - 1) with (sqrt t * (1 - / sqrt t)) by (field; lra). apply Rmult_le_compat_l; lra. }
+      assert (sqrt t < e / 2) by nra.
+      assert (X : t * ln t = 2 * sqrt t * (sqrt t * ln (sqrt t))) by (rewrite E; rewrite <- SS at 1; ring).
+      rewrite Rmult_0_l, Rminus_0_r. apply Rabs_def1; nra.
+Qed.
+Lemma continuous_Sum n (f : nat -> R -> R) x : (forall i, (i < n)%nat -> continuous (f i) x) ->
+  continuous (fun t => Sum n (fun i => f i t)) x.
+Proof.
+  intro H. induction n; simpl; [apply continuous_const|].
+  apply (continuous_plus (V := R_NormedModule) (fun t => Sum n (fun i => f i t)) (f n)); [apply IHn; intros|]; apply H; lia.
+Qed.
+Lemma inside_01 : filter_prod (at_right 0) (at_left 1) (fun ab => 0 < fst ab < 1 /\ 0 < snd ab < 1).
+Proof.
+  apply (Filter_prod _ _ _ (fun a => 0 < a < 1) (fun b => 0 < b < 1)).
+  - exists (mkposreal 1 Rlt_0_1). intros a Ba Ha. change (Rabs (a - 0) < 1) in Ba. apply Rabs_def2 in Ba. lra.
+  - exists (mkposreal 1 Rlt_0_1). intros b Bb Hb. change (Rabs (b - 1) < 1) in Bb. apply Rabs_def2 in Bb. lra.
+  - intros a b Ha Hb. split; assumption.
+Qed.
+Lemma improper_terms n c p q : (forall i, (i < n)%nat -> 0 <= p i) -> (forall i, (i < n)%nat -> 0 <= q i) ->
+  is_RInt_gen (fun t => Sum n (fun i => c i * ((q i - p i) * ln (p i + t * (q i - p i))))) (at_right 0) (at_left 1)
+    (Sum n (fun i => c i * (q i * ln (q i) - q i)) - Sum n (fun i => c i * (p i * ln (p i) - p i))).
+Proof.
+  intros P Q. set (x := fun i t => p i + t * (q i - p i)). set (G := fun t => Sum n (fun i => c i * (x i t * ln (x i t) - x i t))).
+  assert (PT : forall i t, (i < n)%nat -> p i <> q i -> 0 < t < 1 -> 0 < x i t).
+  { intros i t Hi N Ht. pose proof (P i Hi). pose proof (Q i Hi). unfold x. nra. }
+  assert (C : forall t, 0 <= t <= 1 -> continuous G t).
+  { intros t Ht. apply (continuous_Sum n (fun i t => c i * (x i t * ln (x i t) - x i t))).
+    intros i Hi. apply (continuous_comp (x i) (fun u => c i * (u * ln u - u))).
+    - apply (ex_derive_continuous (x i)). unfold x. auto_derive. exact I.
+    - apply (continuous_scal_r (V := R_NormedModule) (c i) (fun u => u * ln u - u)).
+      apply (continuous_minus (V := R_NormedModule) (fun u => u * ln u)); [|apply continuous_id].
+      apply xlnx_continuous. pose proof (P i Hi). pose proof (Q i Hi). unfold x. nra. }
+  assert (J : forall a b, 0 < a < 1 -> 0 < b < 1 ->
+    is_RInt (fun t => Sum n (fun i => c i * ((q i - p i) * ln (x i t)))) a b (plus (G b) (opp (G a)))).
+  { intros a b Ha Hb.
+    assert (T : forall t, Rmin a b <= t <= Rmax a b -> 0 < t < 1).
+    { intros t Ht. unfold Rmin, Rmax in Ht. destruct (Rle_dec a b); lra. }
+    apply (is_RInt_derive G).
+    - intros t Ht. apply T in Ht.
+      apply (is_derive_Sum n (fun i t => c i * (x i t * ln (x i t) - x i t))).
+      intros i Hi. destruct (Req_dec (p i) (q i)) as [X|X].
+      + apply (is_derive_ext (fun _ => c i * (q i * ln (q i) - q i))).
+        * intro s. unfold x. rewrite X. replace (q i + s * (q i - q i)) with (q i) by ring. reflexivity.
+        * replace (c i * ((q i - p i) * ln (x i t))) with 0 by (rewrite X; ring). apply @is_derive_const.
+      + pose proof (PT i t Hi X Ht) as Z. unfold x in *. auto_derive; [lra|field; lra].
+    - intros t Ht. apply T in Ht.
+      apply (continuous_Sum n (fun i t => c i * ((q i - p i) * ln (x i t)))).
+      intros i Hi. destruct (Req_dec (p i) (q i)) as [X|X].
+      + apply (continuous_ext (fun _ => 0)); [|apply continuous_const].
+        intro s. rewrite X. replace (q i - q i) with 0 by ring. rewrite Rmult_0_l, Rmult_0_r. reflexivity.
+      + pose proof (PT i t Hi X Ht) as Z. apply (ex_derive_continuous (fun t => c i * ((q i - p i) * ln (x i t)))).
+        unfold x in *. auto_derive. lra. }
+  assert (G1 : G 1 = Sum n (fun i => c i * (q i * ln (q i) - q i))).
+  { apply Sum_ext. intros i _. unfold x. replace (p i + 1 * (q i - p i)) with (q i) by ring. reflexivity. }
+  assert (G0 : G 0 = Sum n (fun i => c i * (p i * ln (p i) - p i))).
+  { apply Sum_ext. intros i _. unfold x. replace (p i + 0 * (q i - p i)) with (p i) by ring. reflexivity. }
+  rewrite <- G1, <- G0. change (G 1 - G 0) with (plus (G 1) (opp (G 0))).
+  intros V HV.
+  assert (L : filterlim (fun ab => plus (G (snd ab)) (opp (G (fst ab)))) (filter_prod (at_right 0) (at_left 1)) (locally (plus (G 1) (opp (G 0))))).
+  { apply (filterlim_comp_2 (G := locally (G 1)) (H := locally (opp (G 0)))).
+    - apply (filterlim_comp _ _ _ snd G _ (at_left 1)); [apply filterlim_snd|].
+      apply (filterlim_filter_le_1 (F := locally 1)); [apply filter_le_within|]. apply C. lra.
+    - apply (filterlim_comp _ _ _ fst (fun a => opp (G a)) _ (at_right 0)); [apply filterlim_fst|].
+      apply (filterlim_filter_le_1 (F := locally 0)); [apply filter_le_within|].
+      apply (continuous_opp (V := R_NormedModule) G). apply C. lra.
+    - apply (filterlim_plus (V := R_NormedModule)). }
+  specialize (L V HV). unfold filtermap in L.
+  unfold filtermapi. eapply filter_imp; [|exact (filter_and _ _ L inside_01)]. intros [a b] [Va [Ha Hb]].
+  exists (plus (G b) (opp (G a))). split; [apply J; assumption|exact Va].
+Qed.
+(** claim line-integral. Where an entry is 0 at an end the integral is improper, and A rises by it. *)
+Theorem line_integral_improper n p q : (forall i, (i < n)%nat -> 0 <= p i) -> (forall i, (i < n)%nat -> 0 <= q i) -> Sum n p = Sum n q ->
+  is_RInt_gen (fun t => Sum n (fun i => (q i - p i) * ln (p i + t * (q i - p i)))) (at_right 0) (at_left 1) (A n q - A n p).
+Proof.
+  intros P Q E. pose proof (improper_terms n (fun _ => 1) p q P Q) as H.
+  replace (A n q - A n p) with (Sum n (fun i => 1 * (q i * ln (q i) - q i)) - Sum n (fun i => 1 * (p i * ln (p i) - p i))).
+  - revert H. apply is_RInt_gen_ext. apply filter_forall. intros ab t _. apply Sum_ext. intros. apply Rmult_1_l.
+  - unfold A. rewrite !Sum_scal, !Sum_minus, E. ring.
+Qed.
+(** claim line-integral. It converges absolutely, each term alone: their absolute values have an integral. *)
+Theorem line_integral_absolute n p q : Law n p -> Law n q ->
+  exists L, is_RInt_gen (fun t => Sum n (fun i => Rabs ((q i - p i) * ln (p i + t * (q i - p i))))) (at_right 0) (at_left 1) L.
+Proof.
+  intros HP HQ. set (c := fun i => if Rle_dec (p i) (q i) then -1 else 1). eexists.
+  eapply is_RInt_gen_ext; [|apply (improper_terms n c p q); [apply HP|apply HQ]].
+  eapply filter_imp; [|exact inside_01]. intros [a b] [Ha Hb] t Ht. simpl in *.
+  assert (T : 0 < t < 1) by (unfold Rmin, Rmax in Ht; destruct (Rle_dec a b); lra).
+  apply Sum_ext. intros i Hi. set (x := p i + t * (q i - p i)).
+  pose proof (proj1 HP i Hi). pose proof (proj1 HQ i Hi). pose proof (Law_le1 n p i HP Hi). pose proof (Law_le1 n q i HQ Hi).
+  assert (X : ln x <= 0).
+  { destruct (Rle_lt_dec x 0) as [Z|Z].
+    - unfold ln. destruct (Rlt_dec 0 x); [exfalso; lra|lra].
+    - rewrite <- ln_1. apply ln_mono; [exact Z|unfold x; nra]. }
+  unfold c. destruct (Rle_dec (p i) (q i)); [rewrite Rabs_left1 by nra; ring|rewrite Rabs_right by nra; ring].
+Qed.
 (** claim line-integral. The same for C. *)
 Theorem line_integral_C n e p q : Law n p -> Law n q -> 0 < e ->
   is_RInt (fun t => Sum n (fun i => (q i - p i) * ln (p i + t * (q i - p i) + e))) 0 1 (C n e q - C n e p).

@@ -144,6 +144,7 @@ IN_FLOAT32 = (*POSITIVE, 1e-50, 7e-46, 3.5e38, 1e300)
 SIZE = (*NO_INTEGERS, 0, -2)
 OPTIONAL = (type(None), Tensor)  # a scale may be left out, or be learnt
 INDEX = (*NO_INTEGERS, -1, SIZES["m"])
+PRECISION = {"precision": (None, ("bfloat16", 16, torch.int64, torch.complex64, [torch.half]))}
 
 
 # -- rows ------------------------------------------------------------------------------------
@@ -285,7 +286,8 @@ HEADS = LAYER | {
     "process_heads": (turned_heads, (3, "rotary", torch.ones(2))),
 }
 VALUES = "its entries decide on the shape or the work, so they must be read"
-FUSED = {"refusal": "torch's kernel looks at no value"}
+UNSEEN = "torch's kernel looks at no value"
+FUSED = {"refusal": UNSEEN, "largest": UNSEEN}
 SOLVER = {"nan": "the solver itself refuses NaN"}
 QUADRATURE = "by SciPy, which needs values"
 GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
@@ -293,11 +295,17 @@ GRAPH = {"compile": VALUES, "vmap": VALUES, "meta": VALUES}
 ROWS = {
     row.name: row
     for row in [
-        Row(softmax_jacobian, {"z": logit}),
-        Row(softmax_vjp, {"y": law, "g": real}, {"check_values": (True, FLAG)}),
-        Row(jacobian_from_weights, {"y": law}),
-        Row(jacobian_norm_bounds, {"y": law}),
-        Row(score_saturation, {"S": real}, without=SOLVER),
+        Row(softmax_jacobian, {"z": logit}, halves=True),
+        Row(
+            softmax_vjp,
+            {"y": law, "g": real},
+            {"check_values": (True, FLAG)} | PRECISION,
+            without={"largest": "to see it overflow would take another pass over the result"},
+            halves=True,
+        ),
+        Row(jacobian_from_weights, {"y": law}, PRECISION, halves=True),
+        Row(jacobian_norm_bounds, {"y": law}, PRECISION, halves=True),
+        Row(score_saturation, {"S": real}, without=SOLVER, halves=True),
         *[
             Row(f, {"x": x}, {"k": (2.0, k)}, omitted=("mask",), halves=True)
             for f, x, _, k in MAXIMA
@@ -326,9 +334,12 @@ ROWS = {
             )
             for f, x, sharpness, _ in MAXIMA[1:]
         ],
-        Row(entropy, {"p": law}),
-        Row(entropy_from_logits, {"z": logit, "mask": mask}, optional=("mask",)),
-        *[Row(rectified, {"p": law}, EPS | variant(word), case=word) for word in VARIANTS],
+        Row(entropy, {"p": law}, PRECISION, halves=True),
+        Row(entropy_from_logits, {"z": logit, "mask": mask}, optional=("mask",), halves=True),
+        *[
+            Row(rectified, {"p": law}, EPS | variant(word) | PRECISION, case=word, halves=True)
+            for word in VARIANTS
+        ],
         Row(
             majorizes,
             {"p": law, "q": law},
@@ -356,7 +367,7 @@ ROWS = {
             without=GRAPH | {"derivatives": "the result carries no gradient", "nan": VALUES},
         ),
         Row(subspace_projector, {"basis": real}),
-        Row(averaging_query, {"k_a": real, "k_b": real}, {"beta": (1.5, NO_NUMBERS)}),
+        Row(averaging_query, {"k_a": real, "k_b": real}, {"beta": (1.5, NO_NUMBERS)}, halves=True),
         Row(
             sample_keys,
             {"means": real},
@@ -364,16 +375,17 @@ ROWS = {
                 "alpha": (0, (*NO_NUMBERS, -1, -1e-9)),  # 0: a draw is then its mean
                 "heavy": (None, (*(x for x in NO_INTEGERS if x is not None), -1, SIZES["m"])),
             },
+            halves=True,
         ),
         Row(attention_weights, {"K": real, "q": real}, halves=True),
-        Row(averaging_condition, dict.fromkeys(["k_a", "k_b", "q_1", "q_2"], real)),
+        Row(averaging_condition, dict.fromkeys(["k_a", "k_b", "q_1", "q_2"], real), halves=True),
         Row(
             weight_gap,
             {"K": real, "q_1": real, "q_2": real},
             {"a": (0, INDEX), "b": (2, INDEX)},
             halves=True,
         ),
-        Row(tile_factors, {"P": real, "R": real}, {"n": (5, (*SIZE, 7))}),
+        Row(tile_factors, {"P": real, "R": real}, {"n": (5, (*SIZE, 7))}, halves=True),
         *[
             Row(
                 SynthesizerAttention,
@@ -388,6 +400,7 @@ ROWS = {
                 },
                 shown=without_weights if kind == "random" else with_weights,
                 case=kind,
+                halves=True,
             )
             for kind in ("dense", "random", "factorized")
         ],
@@ -475,6 +488,7 @@ ROWS = {
             ("memory", "mask", "memory_mask"),
             shared=("mask", "memory_mask"),
             also_called={"memory": "memory_mask"},
+            halves=True,
         ),
         Row(padding_mask, {"lengths": length}, {"n": (SIZES["n"], SIZE)}),
         Row(
@@ -843,33 +857,168 @@ def test_first_and_second_derivatives(row):
 # -- lower precision -------------------------------------------------------------------------
 
 HALVES = (torch.half, torch.bfloat16)
-
-
-@pytest.mark.parametrize("half", HALVES, ids=["float16", "bfloat16"])
-@pytest.mark.parametrize(
+halves = pytest.mark.parametrize("half", HALVES, ids=["float16", "bfloat16"])
+rows_of_halves = pytest.mark.parametrize(
     "row", [pytest.param(row, id=name) for name, row in ROWS.items() if row.halves]
 )
-def test_lower_precision_is_returned_in_kind(row, half):
+
+
+def lower_and_exact(row: Row, half: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Good tensors of a lower precision, and the same numbers as float32."""
     x = row.draw(*(row.batches[-1] and (2,)))
     lower = [t.to(half) if row.tensors[name].is_float else t for name, t in x.items()]
-    exact = [t.float() if t.dtype == half else t for t in lower]
-    few = (16 if isinstance(row.f, type) else 1) * torch.finfo(half).eps
-    for out, wanted in zip(tree_leaves(row.bind(half)(*lower)),
-                           tree_leaves(row.bind(torch.float32)(*exact)), strict=True):  # fmt: skip
-        assert out.dtype == (torch.float32 if row.is_loss else half)
-        close(out.float(), wanted, rtol=few, atol=few * wanted.abs().max().item())
+    return lower, [t.float() if t.dtype == half else t for t in lower]
+
+
+def results_of(row: Row, dtype: torch.dtype, half: torch.dtype, x: list[Tensor]) -> list[Tensor]:
+    """All that a function returns, where laws in float32 are named as those of a lower precision.
+
+    What is free in a result does not matter: the same float32 numbers make it.
+    """
+    named = {"precision": half} if "precision" in row.options and dtype != half else {}
+    f, options = row.built(dtype, **named)
+    results = tree_leaves(f(**dict(zip(row.tensors, x, strict=True)), **options))
+    return [t for t in results if t is not None]
+
+
+@halves
+@rows_of_halves
+def test_lower_precision_is_float32_rounded(row, half):
+    """Values, and gradients along numbers that every format has."""
+    found, wanted, kinds = [], [], row.tensors.values()
+    for dtype, x, results in zip((half, torch.float32), lower_and_exact(row, half),
+                                 (found, wanted), strict=True):  # fmt: skip
+        moving = [t.requires_grad_() for t, kind in zip(x, kinds, strict=True) if kind.is_float]
+        values = results_of(row, dtype, half, x)
+        along = [torch.arange(t.numel()).reshape(t.shape).remainder(4).to(t) for t in values]
+        slopes = torch.autograd.grad(values, moving, along, allow_unused=True)
+        results += [*values, *(t for t in slopes if t is not None)]
+    assert len(found) == len(wanted) > len(values)
+    # A module rounds between its parts. A slope is a sum, whose terms are rounded.
+    few = (32 if isinstance(row.f, type) else 1) * torch.finfo(half).eps
+    for i, (out, exact) in enumerate(zip(found, wanted, strict=True)):
+        assert out.dtype == (torch.float32 if row.is_loss and i < len(values) else half)
+        close(out.float(), exact, rtol=few, atol=few * exact.abs().max().item())
+
+
+@halves
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=name)
+     for name, row in ROWS.items() if row.has_floats and not row.halves],
+)  # fmt: skip
+@pytest.mark.usefixtures("no_shape_checks")
+def test_lower_precision_is_taken_or_refused_by_name(row, half):
+    lower, _ = lower_and_exact(row, half)
+    first = next(name for name, kind in row.tensors.items() if kind.is_float)
+    with pytest.raises(ValueError, match=rf"^{first} must be float32 or float64, got {half}$"):
+        row.bind(half)(*lower)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=name) for name, row in ROWS.items()
+     if row.halves and not isinstance(row.f, type) and row.has("refusal")],
+)  # fmt: skip
+@halves
+@pytest.mark.usefixtures("no_shape_checks")
+def test_hostile_values_of_lower_precision_are_those_of_float32(row, half):
+    for seed in range(16):
+        x = [t.detach().to(half) if kind.is_float else t
+             for t, kind in zip(hostile(row, seed), row.tensors.values(), strict=True)]  # fmt: skip
+        exact = [t.float() if t.dtype == half else t for t in x]
+        (message, wanted), (said, found) = (
+            said_or_found(row, dtype, half, t) for dtype, t in ((torch.float32, exact), (half, x))
+        )
+        assert said == message, f"seed {seed}: {x}"
+        for out, other in zip(found, wanted, strict=True):
+            close(out.float(), other, rtol=torch.finfo(half).eps, atol=torch.finfo(half).eps)
+
+
+@rows("largest")
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64], ids=str)
+@pytest.mark.usefixtures("no_shape_checks")
+def test_of_the_largest_numbers_results_are_finite_or_refused(row, dtype):
+    if not row.has_floats or (dtype in HALVES and not row.halves):
+        return
+    x = row.draw(*(row.batches[-1] and (2,)))
+    x |= {name: largest(t, dtype) for name, t in x.items() if row.tensors[name] is real}
+    given = [t.to(dtype) if row.tensors[name].is_float else t for name, t in x.items()]
+    said, found = said_or_found(row, dtype, dtype, given)
+    assert "\n" not in said
+    assert all(t.isfinite().all() for t in found if t.is_floating_point())
+
+
+def largest(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return (x.sign() * torch.finfo(dtype).max).to(dtype)
+
+
+def said_or_found(
+    row: Row, dtype: torch.dtype, half: torch.dtype, x: list[Tensor]
+) -> tuple[str, list[Tensor]]:
+    try:
+        return "", results_of(row, dtype, half, x)
+    except ValueError as error:
+        return str(error), []
 
 
 @rows("autocast")
 def test_under_autocast_nothing_complains_of_a_dtype_that_nobody_passed(row):
+    """float32 in; where lower precision is taken also that, alone or beside float32."""
     x = [lowered(t) for t in row.draw(*(row.batches[-1] and (2,))).values()]
+    floats = [i for i, kind in enumerate(row.tensors.values()) if kind.is_float]
+    given = [[], *([[i] for i in floats] if row.halves else []), *([floats] * row.halves)]
     wanted = tree_leaves(row.bind(torch.float32)(*x))
-    with torch.autocast("cpu", torch.bfloat16):
-        found = tree_leaves(row.bind(torch.float32)(*x))
     few = 16 * torch.finfo(torch.bfloat16).eps
+    for lower in given:
+        mixed = [t.bfloat16() if i in lower else t for i, t in enumerate(x)]
+        with torch.autocast("cpu", torch.bfloat16):
+            found = tree_leaves(row.bind(torch.float32)(*mixed))
+        for out, other in zip(found, wanted, strict=True):
+            out, other = out.float(), other.float()
+            close(out, other, rtol=few, atol=few * max(1, other.abs().max().item()))
+
+
+@rows_of_halves
+@pytest.mark.usefixtures("no_shape_checks")
+def test_lower_precision_has_its_shape_and_dtype_without_values(row):
+    lower, _ = lower_and_exact(row, torch.bfloat16)
+    results = tree_leaves(row.bind(torch.bfloat16)(*lower))
+    with torch.device("meta"):
+        empty = [torch.empty(t.shape, dtype=t.dtype) for t in lower]
+        found = tree_leaves(row.bind(torch.bfloat16)(*empty))
+    assert [(t.shape, t.dtype) for t in found] == [(t.shape, t.dtype) for t in results]
+
+
+def close_in_half(row: Row, found: list[Tensor], wanted: list[Tensor]) -> None:
+    few = (16 if isinstance(row.f, type) else 1) * torch.finfo(torch.bfloat16).eps
     for out, other in zip(found, wanted, strict=True):
-        out, other = out.float(), other.float()
-        close(out, other, rtol=few, atol=few * max(1, other.abs().max().item()))
+        assert out.dtype == other.dtype
+        close(out, other, rtol=few, atol=few * other.abs().max().item())
+
+
+@rows_of_halves
+def test_lower_precision_under_vmap(row):
+    if row.batches == [()] or not row.has("vmap"):
+        return
+    x = row.draw(3, *row.batches[0])
+    over = tuple(0 if row.batched(name) else None for name in x)
+    x = {n: t.bfloat16() if row.tensors[n].is_float else t for n, t in x.items()}
+    f = row.bind(torch.bfloat16)
+    mapped = torch.func.vmap(f, in_dims=over, randomness="same")(*x.values())
+    alone = [torch.stack(each) for each in zip(*each_index(f, x, over), strict=True)]
+    close_in_half(row, tree_leaves(mapped), alone)
+
+
+@rows_of_halves
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.slow
+def test_lower_precision_compiles(row):
+    torch._dynamo.reset()
+    f = row.bind(torch.bfloat16)
+    compiled = torch.compile(f, fullgraph=True, dynamic=True, backend="eager")
+    lower, _ = lower_and_exact(row, torch.bfloat16)
+    close_in_half(row, tree_leaves(compiled(*lower)), tree_leaves(f(*lower)))
 
 
 @rows("vmap")

@@ -39,6 +39,81 @@ def gradient(f, x):
     return g
 
 
+# -- the quick way -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1, 3, 10])
+@pytest.mark.parametrize("n", [5, 64, 512])
+def test_the_quick_way_from_logits_loses_no_digit(n, scale, monkeypatch):
+    """Errors of many rows, so that no lucky one decides."""
+    z = (scale * torch.randn(2000, n)).float()
+    exact = entropy_from_logits(z.double())
+
+    def size_of_errors(H):
+        return ((H.double() - exact) / exact).square().mean().sqrt().item()
+
+    quick = size_of_errors(entropy_from_logits(z))
+    monkeypatch.setattr("attnlib.entropy.eager", lambda *x: False)
+    # Below is what other orders of the same sums change.
+    assert quick < 1.3 * size_of_errors(entropy_from_logits(z))
+
+
+@dtypes
+@pytest.mark.parametrize("n", [3, 18, 40])
+def test_two_leaders_an_eps_apart_are_two(n, dtype):
+    """Rounded, both may be half of the sum or more: neither belongs to the other's rest."""
+    least = 18 if dtype == torch.float32 else 38
+    z = torch.cat([torch.zeros(2000, 1), eps(dtype) * torch.rand(2000, 1),
+                   -least - 4 * torch.rand(2000, n - 2)], 1).to(dtype)  # fmt: skip
+    z = z.gather(1, torch.rand(z.shape).argsort(1))
+    log_p = z.double().log_softmax(-1)  # all digits of ln 2, if not of small entropies
+    exact = -(log_p.exp() * log_p).sum(-1)
+    close(entropy_from_logits(z).double(), exact, rtol=0, atol=8 * eps(dtype))
+
+
+# -- lower precision -------------------------------------------------------------------------
+
+halves = pytest.mark.parametrize("half", [torch.float16, torch.bfloat16], ids=["fp16", "bf16"])
+
+
+@halves
+def test_entropy_of_lower_precision_is_rounded_once(half):
+    z = 3 * torch.randn(50, 300).to(half)
+    z[0, 1:] = -100  # far ahead: of the other weights nothing is left
+    exact = entropy_from_logits(z.double())
+    close(entropy_from_logits(z).double(), exact, rtol=0.51 * eps(half), atol=1e-30)
+    p = z.softmax(-1)
+    exact = entropy(p.double(), precision=half)
+    close(entropy(p).double(), exact, rtol=0.51 * eps(half), atol=1e-30)
+    close(entropy(p.T, dim=0), entropy(p), atol=0, rtol=0)
+    assert gradient(entropy, p).isfinite().all()
+
+
+@halves
+@pytest.mark.parametrize("f", [entropy, lambda p, **k: rectified(p, 0.1, "once", **k)])
+def test_laws_are_judged_by_what_they_were_computed_in(f, half):
+    p = torch.full((1000,), 0.001).to(half)
+    close(f(p), f(p.float(), precision=half).to(half), atol=0, rtol=0)
+    refused("p", ["lower precision"], lambda: f(p.float()))
+    refused("precision", ["int64"], lambda: f(p, precision=torch.int64))
+
+
+@variants
+def test_an_eps_that_lower_precision_has_not_is_added_all_the_same(variant):
+    """In float16 1e-8 is 0, and the logarithm of 0 would make the sum NaN."""
+    assert torch.tensor(1e-8).half() == 0
+    p = torch.tensor([0.5, 0.5, 0.0]).half()
+    close(rectified(p, 1e-8, variant), torch.tensor(-math.log(2)).half())
+    refused("eps", ["torch.float32"], lambda: rectified(p, 1e-50, variant))
+
+
+def test_a_sum_beyond_lower_precision_is_refused():
+    p = torch.tensor([0.5, 0.5]).half()
+    assert rectified(p, 1e3, "twice").isfinite()
+    refused("the result", ["beyond torch.float16"], lambda: rectified(p, 1e4, "twice"))
+    assert rectified(p.bfloat16(), 1e4, "twice").isfinite()
+
+
 # -- 50 digits: probabilities ----------------------------------------------------------------
 
 LAWS = {

@@ -401,6 +401,20 @@ def test_raised_and_rounded():
     assert [t.dtype for t in (mixed[0], *mixed[1][:2])] == [torch.half, torch.double, torch.int64]
 
 
+@pytest.mark.parametrize("lower", HALVES, ids=["float16", "bfloat16"])
+def test_what_is_finite_stays_so_when_rounded(lower):
+    most = torch.finfo(lower).max
+    edge = torch.tensor([0.0, most * (1 + torch.finfo(lower).eps / 8)])  # still rounded to most
+    assert rounded(edge, lower)[1].item() == most
+    beyond = torch.tensor([0.0, -most * (1 + torch.finfo(lower).eps / 2)])
+    assert beyond.isfinite().all()
+    for found in (beyond, (edge, beyond)):
+        said = f"the result holds a value beyond {lower}: {beyond[1]} at index (1,)"
+        refused(said, rounded, found, lower)
+    rounded(torch.tensor([math.inf, math.nan]), lower)
+    assert rounded(beyond, lower, bounded=True).isinf().any(), "nobody looks"
+
+
 def test_in_float32():
     @in_float32
     def f(x, y=None, *, k=1.0):

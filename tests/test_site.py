@@ -51,8 +51,9 @@ def pages() -> dict[Path, BeautifulSoup]:
 
 
 def plain(html: str) -> str:
-    """Without the colours of code, which are most of what there is to parse on a page."""
-    return re.sub(r'<span class="(?!qed)\w{1,3}">([^<]*)</span>', r"\1", html)
+    """Without the colours of code and bold names, which are most of what there is to parse."""
+    html = re.sub(r'<span class="(?!qed)\w{1,3}">([^<]*)</span>', r"\1", html)
+    return re.sub(r"<b>([^<]*)</b>", r"\1", html)
 
 
 def name(page: Path) -> str:
@@ -475,6 +476,33 @@ def test_what_a_machine_has_proved_stands_on_its_page_in_the_ledger_and_on_the_c
         stated = entry.select_one("details.formal").text
         assert [t for t in found.theorems if f"Theorem {t['name']} :" not in stated] == []
         assert f'book/{target}">' in cards
+
+
+def test_every_theorem_leads_to_its_proof_and_every_sentence_of_it_to_its_goals():
+    """In the ledger and on the page of proofs; the search of prose leaves these pages out."""
+    for theorem in formal.result()["theorems"]:
+        target = f"proofs/{theorem['file']}.html#{formal.anchor(theorem['name'])}"
+        for page in ("proofs", "claims"):
+            assert pages()[site() / "book" / f"{page}.html"].select(f'a[href="{target}"]'), target
+    for path in sorted((formal.PROOFS / "goals").glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        page = site() / "book" / "proofs" / f"{path.stem}.html"
+        assert page.is_file() == bool(told["proofs"])
+        for proof in told["proofs"]:
+            section = by_id(page)[formal.anchor(proof["name"])]
+            goals = [step for step in proof["steps"] if len(step) > 2]
+            opens = section.select("details.script details.step")
+            assert len(opens) == len(goals)
+            shown = [
+                text.text for text in opens[-1].select(".goals ul + p, .goals > p:first-child")
+            ]
+            assert shown == [told["lines"][goals[-1][3][0]]]
+    assert [doc for doc in index()["docnames"] if doc.startswith("book/proofs/")] == []
+
+
+def test_a_page_of_proofs_is_no_heavier_than_others():
+    for page in (site() / "book" / "proofs").glob("*.html"):
+        assert len(gzip.compress(page.read_bytes())) < 120_000, page.name
 
 
 @chapters

@@ -267,6 +267,44 @@ def test_jacrev_and_jacfwd_of_softmax_are_the_jacobian():
         close(second, second.permute(2, 1, 0))
 
 
+# -- lower precision -----------------------------------------------------------------------
+
+
+class TestLowerPrecision:
+    """1000 equal weights: their sum is off 1 by far more than float32 would explain."""
+
+    @pytest.fixture(params=[torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
+    def y(self, request):
+        y = torch.full((3, 1000), 0.001).to(request.param)
+        assert ((y.float().sum(-1) - 1).abs() > eps(torch.float32) ** 0.5).all()
+        return y
+
+    @pytest.mark.parametrize("f", [jacobian_from_weights, jacobian_norm_bounds, softmax_vjp])
+    def test_weights_are_judged_by_what_they_were_computed_in(self, f, y):
+        given = (y, y) if f is softmax_vjp else (y,)
+        exact = [t.float() for t in given]
+        close(f(*given), as_dtype(f(*exact, precision=y.dtype), y.dtype), atol=0, rtol=0)
+        refused("y", ["row (0,)", "lower precision"], lambda: f(*exact))
+
+    def test_a_forgotten_factor_is_none_of_rounding(self, y):
+        with pytest.raises(ValueError, match=r"^y must sum to 1"):
+            softmax_vjp(0.9 * y, y)
+
+    def test_logits(self, y):
+        z = 8 * torch.randn(4, 6).to(y.dtype)
+        close(softmax_jacobian(z), softmax_jacobian(z.float()).to(y.dtype), atol=0, rtol=0)
+
+    def test_a_gradient_is_rounded_once(self, y):
+        """In bfloat16 throughout ⟨g, y⟩ alone would be off by several per cent of the result."""
+        g = torch.randn(3, 1000).to(y.dtype)
+        exact = softmax_vjp(y.double(), g.double(), precision=y.dtype)
+        close(softmax_vjp(y, g).double(), exact, rtol=0.51 * eps(y.dtype), atol=1e-7)
+
+
+def as_dtype(result, dtype):
+    return tuple(t.to(dtype) for t in result) if isinstance(result, tuple) else result.to(dtype)
+
+
 # -- bad input -----------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnlib._inputs import require_probabilities
+from attnlib._inputs import raised, require_probabilities, require_rows
 from attnlib._shapes import Float
 from attnlib.pruning.fewer import FewerHeads
 from attnlib.pruning.layers import (
@@ -172,7 +172,8 @@ def _require_layout(layer: AttentionLayer, Y: Tensor, A: Tensor, examples: int) 
         raise ValueError(f"model must return outputs [b, n, d_model] and weights [b, h, n, m] from "
                          f"{layer.name!r}, for b = {examples} examples and h = {layer.n_heads} "
                          f"heads; got {tuple(Y.shape)} and {tuple(A.shape)}")  # fmt: skip
-    require_probabilities(f"weights of {layer.name!r}", A.detach())
+    (weights,), kind = raised(A.detach())
+    require_probabilities(f"weights of {layer.name!r}", weights, precision=kind)
 
 
 def require_calls(model: nn.Module, calls: list[Call | None]) -> list[Call]:
@@ -195,6 +196,8 @@ def activation_gradients(
     before they are rotated. A layer that is not what ``AttentionLayer`` says is a ValueError.
     """
     examples = len(dY)
+    # dA less a sum of it: half precision would lose what is left.
+    require_rows(f"weights of {layer.name!r}", call.weights)
 
     def projected(block: Block, x: Tensor) -> Tensor:
         module = model.get_submodule(layer.name)

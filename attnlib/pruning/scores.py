@@ -12,7 +12,13 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
-from attnlib._inputs import require_choice, require_finite, require_flag, require_integer
+from attnlib._inputs import (
+    raised,
+    require_choice,
+    require_finite,
+    require_flag,
+    require_integer,
+)
 from attnlib._shapes import Float
 from attnlib.entropy import entropy
 from attnlib.pruning.calls import (
@@ -50,7 +56,7 @@ def head_scores(
               \Bigr|, \qquad \text{gradient-product: } G_Q \odot G_K \odot G_V
 
     Serves the claims ``gradient-score-shape`` and ``gradient-score-meaning``. Of a model in half
-    precision scores are float32; it has no "entropy", no "confidence" and no "…-activations".
+    precision scores are float32; it has no "…-activations".
 
     - "gate": Michel et al. (2019), the absolute value before the mean. One backward pass for
       each batch gives all L×H of them.
@@ -328,8 +334,7 @@ def _rows(
     with recorded_calls(model, _size(batch)) as recorded:
         example_losses(model, batch, loss)
     calls, layers = require_calls(model, recorded), attention_layers(model)
-    f = entropy if method == "entropy" else lambda A: A.amax(dim=-1)
-    rows = [f(call.weights) for call in calls]
+    rows = [_of_rows(call.weights, method) for call in calls]
     if valid is None:
         return torch.stack([x.mean(dim=-1) for x in rows], dim=1)
     given = valid(batch)
@@ -343,6 +348,11 @@ def _rows(
         kept = torch.where(counts[:, None], x, 0)
         means.append(kept.sum(-1) / counts.sum(-1, keepdim=True))
     return torch.stack(means, dim=1)
+
+
+def _of_rows(A: Tensor, method: str) -> Tensor:
+    (exact,), kind = raised(A)
+    return entropy(exact, precision=kind) if method == "entropy" else exact.amax(dim=-1)
 
 
 def _require_valid(layer: AttentionLayer, call: Call, counts: Any) -> None:

@@ -3,7 +3,7 @@
 All comes from what `make proofs` stored, so that the book is built without Rocq:
 proofs/theorems.json has the statements as Rocq prints them, proofs/differences.yml says in words
 how they differ from the book's, and the definitions are read from the sources. The directive
-``{formal-proofs}`` shows all of it, chapter by chapter.
+``{formal-proofs}`` shows all of it, chapter by chapter. The proofs themselves: proof_steps.py.
 """
 
 import json
@@ -64,13 +64,27 @@ def shown(theorem: dict) -> list[str]:
     statement = f"Theorem {theorem['name']} :\n{theorem['statement']}."
     return [
         "",
-        f"{words} (`{theorem['file']}.v`)",
+        f"{words} ({to_proof(theorem)})",
         "",
         "```coq",
         *statement.splitlines(),
         "```",
         "",
     ]
+
+
+def to_proof(theorem: dict) -> str:
+    """A link to a proof."""
+    return to_page(theorem["file"], "its proof, step by step", f"#{anchor(theorem['name'])}")
+
+
+def to_page(file: str, words: str, where: str = "") -> str:
+    """A link from the page of proofs, or that of claims, to what proof_steps.py makes."""
+    return f'<a href="{PAGE.rpartition("/")[2]}/{file}.html{where}">{words}</a>'
+
+
+def anchor(name: str) -> str:
+    return f"proof-of-{name}".replace("'", "-prime")
 
 
 def definitions(file: str) -> list[str]:
@@ -107,7 +121,8 @@ class FormalProofs(SphinxDirective):
         result.cache_clear()
         proved.cache_clear()
         claims = load_claims()
-        lines = ["## For all", "", "Sums, laws and softmax, which all chapters share."]
+        lemmas = to_page("common", "Their lemmas, step by step")
+        lines = ["## For all", "", f"Sums, laws and softmax, which all chapters share. {lemmas}."]
         lines += definitions("common")
         for chapter in dict.fromkeys(claim["chapter"] for claim in claims.values()):
             mine = [id for id in proved() if claims[id]["chapter"] == chapter]

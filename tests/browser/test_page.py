@@ -12,6 +12,7 @@ PAGES = [
     "book/index.html",
     "book/claims.html",
     "book/evidence.html",
+    "book/proofs/two_heads.html",
     "book/api/softmax.html",
     "_modules/attnlib/softmax.html",
     "notebooks/softmax.html",
@@ -43,6 +44,21 @@ def is_open(page, selector):
 
 
 # -- folds -------------------------------------------------------------------------------------
+
+
+def test_a_link_to_a_proof_opens_it_and_a_button_its_sentences(visit):
+    page = visit("book/proofs/two_heads.html#proof-of-two_keys", formulas=False)
+    proof = "#proof-of-two_keys details.script"
+    assert count(page, "details.script[open]") == 1
+    assert is_open(page, proof)
+    steps = count(page, f"{proof} details.step")
+    assert steps > 3
+    button = page.locator(f"{proof} button.every-goal")
+    for opened in (steps, 0):
+        button.press("Enter")
+        assert count(page, "details.step[open]") == opened
+    page.locator(f"{proof} summary").nth(2).press("Enter")
+    assert count(page, f"{proof} .goals:visible") == 1
 
 
 def test_an_old_anchor_in_the_section_for_the_expert_opens_it(visit):
@@ -428,10 +444,11 @@ def test_axe_finds_nothing_and_paper_has_no_empty_box(visit, path):
     assert violations(page, BY_WIDTH) == []
 
 
+@pytest.mark.parametrize("path", ["notebooks/first_look.html", "book/proofs/positions.html"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_where_all_is_open_and_set_either(visit, theme, width):
-    page = visit("notebooks/first_look.html", width, color_scheme=theme, reduced_motion="reduce")
+def test_axe_finds_nothing_where_all_is_open_and_set_either(visit, theme, width, path):
+    page = visit(path, width, color_scheme=theme, reduced_motion="reduce")
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
     page.wait_for_timeout(700)
