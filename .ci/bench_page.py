@@ -138,8 +138,6 @@ def missed(case: Found) -> list[Found]:
 
 
 def verdict(case: Found) -> str:
-    if not case["target"]:
-        return "–"
     if missed(case):
         return "missed"
     above = any(r["ratio"] > case["target"] for r in case["ratios"])
@@ -151,13 +149,14 @@ def ratios(cases: list[Found]) -> str:
     dtypes = sorted({r["dtype"] for case in cases for r in case["ratios"]})
     rows = []
     for case in cases:
-        target = number(case["target"]) if case["target"] else "–"
-        first = [code(case["name"]), case["against"], target, verdict(case)]
+        target = f"{number(case['target'])}, {verdict(case)}" if case["target"] else "–"
+        first = [f"{code(case['name'])}<br>{case['against']}", target]
         for n in dict.fromkeys(r["n"] for r in case["ratios"]):
             at = {r["dtype"]: cell(r, case["target"]) for r in case["ratios"] if r["n"] == n}
             rows.append([*first, str(n), *(at.get(dtype, "") for dtype in dtypes)])
-            first = [""] * 4
-    return table(["Function", "Beside", "At most", "Target", "n", *dtypes], rows)
+            first = [""] * 2
+    # Five columns: with more the numbers would stand beyond the edge of the page.
+    return table(["Function, and what stands beside it", "At most", "n", *dtypes], rows)
 
 
 def cell(found: Found, target: float | None) -> str:
