@@ -71,7 +71,8 @@ def new_entries(topic: str) -> dict[str, str]:
         ),
     }  # fmt: skip
     if (ROOT / CONTRACT).exists():
-        row = f"        Row({topic}_example, {{'x': real}}),\n"
+        why = '"largest": "the largest number less its opposite is beyond it"'
+        row = f'        Row({topic}_example, {{"x": real}}, without={{{why}}}),\n'
         text = put(CONTRACT, row, before=r"^    \]\n\}$")
         imported = f"from attnlib.{topic} import {topic}_example\n"
         texts[CONTRACT] = text.replace("\nimport attnlib\n", f"\nimport attnlib\n{imported}", 1)
