@@ -36,13 +36,13 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["FLOATS", "HALVES", "are_laws", "are_rows", "autocast_off", "eager", "in_float32",
-           "is_mask", "raised", "refuse", "require_axis", "require_boolean", "require_broadcast",
-           "require_choice", "require_classes", "require_epsilon", "require_finite", "require_flag",
-           "require_integer", "require_key", "require_mask", "require_precision",
-           "require_probabilities", "require_real", "require_rows", "require_same",
-           "require_tokens", "rounded", "surely_finite", "surely_laws", "tracked",
-           "values_may_be_read"]  # fmt: skip
+__all__ = ["FEW", "FLOATS", "HALVES", "are_laws", "are_rows", "autocast_off", "eager",
+           "entries_of_few", "in_float32", "is_mask", "raised", "reduced", "refuse", "require_axis",
+           "require_boolean", "require_broadcast", "require_choice", "require_classes",
+           "require_epsilon", "require_finite", "require_flag", "require_integer", "require_key",
+           "require_mask", "require_precision", "require_probabilities", "require_real",
+           "require_rows", "require_same", "require_tokens", "rounded", "row_of_few",
+           "surely_finite", "surely_laws", "tracked", "values_may_be_read"]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64)
 # Up to so many entries Python adds faster than torch begins to.

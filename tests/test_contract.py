@@ -935,12 +935,14 @@ def test_hostile_values_of_lower_precision_are_those_of_float32(row, half):
             close(out.float(), other, rtol=torch.finfo(half).eps, atol=torch.finfo(half).eps)
 
 
-@rows("largest")
-@pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [pytest.param(row, dtype, id=f"{name}-{dtype}")
+     for name, row in ROWS.items() if row.has_floats and row.has("largest")
+     for dtype in (*(HALVES if row.halves else ()), torch.float32, torch.float64)],
+)  # fmt: skip
 @pytest.mark.usefixtures("no_shape_checks")
 def test_of_the_largest_numbers_results_are_finite_or_refused(row, dtype):
-    if not row.has_floats or (dtype in HALVES and not row.halves):
-        return
     x = row.draw(*(row.batches[-1] and (2,)))
     x |= {name: largest(t, dtype) for name, t in x.items() if row.tensors[name] is real}
     given = [t.to(dtype) if row.tensors[name].is_float else t for name, t in x.items()]
@@ -997,10 +999,12 @@ def close_in_half(row: Row, found: list[Tensor], wanted: list[Tensor]) -> None:
         close(out, other, rtol=few, atol=few * other.abs().max().item())
 
 
-@rows_of_halves
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=name)
+     for name, row in ROWS.items() if row.halves and row.batches != [()] and row.has("vmap")],
+)  # fmt: skip
 def test_lower_precision_under_vmap(row):
-    if row.batches == [()] or not row.has("vmap"):
-        return
     x = row.draw(3, *row.batches[0])
     over = tuple(0 if row.batched(name) else None for name in x)
     x = {n: t.bfloat16() if row.tensors[n].is_float else t for n, t in x.items()}

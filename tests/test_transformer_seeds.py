@@ -33,7 +33,8 @@ def test_the_runs_repeated_with_the_seeds_8_to_15(monkeypatch):
     """In how many of eight models heads came nearer, and share their favourite more often."""
     monkeypatch.setattr(plt, "show", plt.close)
     with run_cells(cells_with("range(8, 16)")) as (chapter, _):
-        nearer = (chapter["far"] < 0).sum(1).tolist()
-        agree = (chapter["fav"] > 0).sum(1).tolist()
-    assert nearer == [8, 0, 7]  # encoder, decoder, cross-attention
-    assert agree == [7, 5, 8]
+        far, fav = chapter["far"], chapter["fav"]
+    # A change below a hundredth is none: another machine may give it the other sign.
+    assert (far < -0.01).sum(1).tolist() == [8, 0, 7]  # encoder, decoder, cross-attention
+    assert (far[1] > 0.01).all()
+    assert (fav > 0.01).sum(1).tolist() == [7, 5, 8]

@@ -1,4 +1,4 @@
-"""A build makes millions of nodes that all stay: its collector of garbage need not look so often.
+"""A build makes nodes that nearly all stay: its collector of garbage need not look so often.
 
 It took a twelfth of the time.
 """
