@@ -36,13 +36,14 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-__all__ = ["FEW", "FLOATS", "HALVES", "are_laws", "are_rows", "autocast_off", "eager",
-           "entries_of_few", "in_float32", "is_mask", "raised", "reduced", "refuse", "require_axis",
-           "require_boolean", "require_broadcast", "require_choice", "require_classes",
-           "require_epsilon", "require_finite", "require_flag", "require_integer", "require_key",
-           "require_mask", "require_precision", "require_probabilities", "require_real",
-           "require_rows", "require_same", "require_tokens", "rounded", "row_of_few",
-           "surely_finite", "surely_laws", "tracked", "values_may_be_read"]  # fmt: skip
+__all__ = ["FEW", "FLOATS", "HALVES", "are_laws", "are_rows", "autocast_off", "broadcasts_to",
+           "eager", "entries_of_few", "in_float32", "is_mask", "raised", "reduced", "refuse",
+           "require_axis", "require_boolean", "require_broadcast", "require_choice",
+           "require_classes", "require_epsilon", "require_finite", "require_flag",
+           "require_integer", "require_key", "require_mask", "require_precision",
+           "require_probabilities", "require_real", "require_rows", "require_same",
+           "require_tokens", "rounded", "row_of_few", "surely_finite", "surely_laws", "tracked",
+           "values_may_be_read"]  # fmt: skip
 
 FLOATS = (torch.float32, torch.float64)
 # Up to so many entries Python adds faster than torch begins to.
@@ -368,6 +369,14 @@ def require_broadcast(names: str, *tensors: Tensor) -> torch.Size:
         shapes = ", ".join(str(tuple(x.shape)) for x in tensors)
         raise ValueError(f"{names} must have leading axes that broadcast, got {shapes}") from None
     return shape
+
+
+def broadcasts_to(x: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether x broadcasts to a shape, and not beyond."""
+    try:
+        return bool(torch.broadcast_shapes(x.shape, shape) == shape)
+    except RuntimeError:
+        return False
 
 
 def require_classes(name: str, target: Any, shape: tuple[int, ...], K: int) -> None:

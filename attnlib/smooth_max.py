@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attnlib._inputs import (
     are_rows,
+    broadcasts_to,
     eager,
     raised,
     reduced,
@@ -109,11 +110,7 @@ def _sharpness(x: Tensor, k: Any, shape: tuple[int, ...], dim: int | None, least
             raise ValueError(f"k must be between {kind.tiny:g} and {kind.max:g} for {x.dtype}, "
                              f"got {k!r}")  # fmt: skip
         return k
-    try:
-        fits = torch.broadcast_shapes(k.shape, shape) == shape
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not broadcasts_to(k, shape):
         raise ValueError(f"k must be a number or broadcast to the shape of the result, got "
                          f"{tuple(k.shape)} and {tuple(shape)}")  # fmt: skip
     if values_may_be_read(k):

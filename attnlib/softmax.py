@@ -95,13 +95,9 @@ def jacobian_from_weights(
             [-0.2500,  0.2500,  0.0000],
             [ 0.0000,  0.0000,  0.0000]])
     """
-    if not are_laws(y, precision=precision):
-        (exact,), kind = raised(y)
-        if kind is not None:
-            J = jacobian_from_weights(exact, precision or kind)
-            return rounded(J, kind, bounded=True)
-        require_probabilities("y", y, precision=precision)
-    return _jacobian(y)
+    y, kind = _weights(y, precision)
+    J = _jacobian(y)
+    return J if kind is None else rounded(J, kind, bounded=True)
 
 
 def softmax_vjp(
@@ -186,16 +182,21 @@ def jacobian_norm_bounds(
     >>> jacobian_norm_bounds(torch.tensor([0.5, 0.5, 0.0]))  # λ_max = ½, both bounds tight
     (tensor(0.5000), tensor(0.5000))
     """
-    if not are_laws(y, precision=precision):
-        (exact,), kind = raised(y)
-        if kind is not None:
-            bounds = jacobian_norm_bounds(exact, precision or kind)
-            return rounded(bounds, kind, bounded=True)
-        require_probabilities("y", y, precision=precision)
+    y, kind = _weights(y, precision)
     spread = (y * (1 - y)).amax(dim=-1)
     top = y.topk(min(2, y.shape[-1]), dim=-1).values
     second = top[..., 1] if y.shape[-1] > 1 else torch.zeros_like(spread)
-    return torch.maximum(spread, second), torch.minimum(2 * spread, top[..., 0])
+    bounds = torch.maximum(spread, second), torch.minimum(2 * spread, top[..., 0])
+    return bounds if kind is None else rounded(bounds, kind, bounded=True)
+
+
+def _weights(y: Tensor, precision: torch.dtype | None) -> tuple[Tensor, torch.dtype | None]:
+    """Checked weights, float32 at least, and the lower precision that they came in, if any."""
+    if are_laws(y, precision=precision):
+        return y, None
+    (y,), kind = raised(y)
+    require_probabilities("y", y, precision=precision or kind)
+    return y, kind
 
 
 def _jacobian(y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attnlib._attention import fused, quick_attention, read_twice
 from attnlib._inputs import (
     autocast_off,
+    broadcasts_to,
     eager,
     raised,
     refuse,
@@ -135,11 +136,7 @@ def _require_scale(scale: Any, Q: Tensor, shape: tuple[int, ...]) -> float | Ten
     if not (isinstance(scale, Tensor) and scale.is_floating_point()):
         return require_real("scale", scale, above=0)
     rows = (*shape[:-1], 1)
-    try:
-        fits = torch.broadcast_shapes(scale.shape, rows) == rows
-    except RuntimeError:
-        fits = False
-    if not fits:
+    if not broadcasts_to(scale, rows):
         raise ValueError(f"scale must be a number or broadcast to {rows}, a factor for each row of "
                          f"scores; got shape {tuple(scale.shape)}")  # fmt: skip
     if values_may_be_read(scale):
